@@ -41,11 +41,6 @@ relative_dir(pc_to_include ${CMAKE_INSTALL_LIBDIR}/pkgconfig ${CMAKE_INSTALL_INC
 configure_file(cmake/floydattn.pc.in ${PROJECT_BINARY_DIR}/floydattn.pc @ONLY)
 install(FILES ${PROJECT_BINARY_DIR}/floydattn.pc DESTINATION ${CMAKE_INSTALL_LIBDIR}/pkgconfig)
 
-if(TARGET floydattn_cli)
-  relative_dir(bin_to_lib ${CMAKE_INSTALL_BINDIR} ${CMAKE_INSTALL_LIBDIR})
-  set_target_properties(floydattn_cli PROPERTIES INSTALL_RPATH "$ORIGIN/${bin_to_lib}")
-endif()
-
 # ---- The vendor's surface, fit to be an ASCEND_HOME_PATH --------------------------------------------
 
 # Each of these names is the one library. It finds libfloydattn.so by its own way up, so that a program
