@@ -1,0 +1,111 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "bundle.h"
+
+#include "report.h"
+
+#include <errno.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+static const struct {
+    const char *name, *shape;
+    int least_rank;
+} names[TENSOR_NAMES] = {
+    [QUERY] = {"query", "[B,H,N,M,D]", 5},
+    [KEY1] = {"key1", "[B,H,N,K,D]", 5},
+    [VALUE1] = {"value1", "[B,H,N,K,D]", 5},
+    [KEY2] = {"key2", "[B,H,K,M,D]", 5},
+    [VALUE2] = {"value2", "[B,H,K,M,D]", 5},
+    [DY] = {"dy", "[B,H,N,M,D]", 5},
+    [ATTEN_MASK] = {"atten_mask", "[B,H,N,M,K], where any axis may be 1", 5},
+    [SOFTMAX_MAX] = {"softmax_max", "[B,H,N,M], or one more axis of copies", 4},
+    [SOFTMAX_SUM] = {"softmax_sum", "[B,H,N,M], or one more axis of copies", 4},
+    [ATTENTION_IN] = {"attention_in", "[B,H,N,M,D]", 5},
+};
+
+const char *name_of_tensor(tensor_name name) {
+    return names[name].name;
+}
+
+bool bundle_wants(const char *name, tensor_name *which) {
+    for (int i = 0; i < TENSOR_NAMES; i++) {
+        if (strcmp(names[i].name, name) != 0) continue;
+        *which = (tensor_name)i;
+        return true;
+    }
+    return false;
+}
+
+bool bundle_has(const bundle *b, tensor_name name) {
+    return b->found[name].element != NULL;
+}
+
+void bundle_add(bundle *b, tensor_name which, const array *a) {
+    if (bundle_has(b, which))
+        die(STATUS_INPUT, "%s and %s both hold %s: name only one of them", b->found[which].file, a->file,
+            names[which].name);
+    if (a->rank < names[which].least_rank)
+        die(STATUS_INPUT, "%s: %s has %d axes: it must be %s", a->file, names[which].name, a->rank,
+            names[which].shape);
+    b->found[which] = *a;
+}
+
+void bundle_add_scale(bundle *b, const char *path, const char *value) {
+    char *end;
+    double scale = strtod(value, &end);
+    if (end == value || *end || !isfinite(scale))
+        die(STATUS_INPUT, "%s: its metadata gives scale as \"%s\": it must be a number", path, value);
+    if (b->scale_file && b->scale != scale)
+        die(STATUS_INPUT, "%s and %s give different scales, %g and %g: say which is meant with --scale",
+            b->scale_file, path, b->scale, scale);
+    b->scale = scale;
+    b->scale_file = path;
+}
+
+static void read_directory(bundle *b, const char *path) {
+    for (int i = 0; i < TENSOR_NAMES; i++) {
+        char *file = text("%s/%s.npy", path, names[i].name);
+        struct stat info;
+        if (stat(file, &info) != 0) {
+            if (errno != ENOENT) die(STATUS_INPUT, "%s: cannot be read: %s", file, strerror(errno));
+            free(file);
+            continue;
+        }
+        mapping m = map_file(file);
+        read_npy(b, (tensor_name)i, &m);
+    }
+}
+
+void bundle_read(bundle *b, const char *path) {
+    struct stat info;
+    if (stat(path, &info) == 0 && S_ISDIR(info.st_mode)) {
+        read_directory(b, path);
+        return;
+    }
+    mapping m = map_file(path);
+    read_safetensors(b, &m);
+}
+
+void bundle_require(const bundle *b, unsigned required, const char *advice) {
+    char *missing = NULL;
+    for (int i = 0; i < TENSOR_NAMES; i++) {
+        if (!(required >> i & 1) || bundle_has(b, (tensor_name)i)) continue;
+        char *longer = text("%s%s%s", missing ? missing : "", missing ? ", " : "", names[i].name);
+        free(missing);
+        missing = longer;
+    }
+    if (missing) die(STATUS_INPUT, "the input lacks %s: %s", missing, advice);
+}
+
+floyd_tensor bundle_tensor(const bundle *b, tensor_name name) {
+    const array *a = &b->found[name];
+    floyd_tensor t = {.data = a->data, .dtype = a->element->dtype};
+    for (int i = 0; i < MAX_RANK; i++) {
+        t.size[i] = i < a->rank ? a->size[i] : 1;
+        t.stride[i] = i < a->rank ? a->stride[i] : 1;
+    }
+    return t;
+}
