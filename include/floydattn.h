@@ -114,8 +114,8 @@ typedef struct floyd_tensor {
 } floyd_tensor;
 
 /* A tensor of these sizes with the last axis contiguous and no gaps. */
-FLOYD_API floyd_tensor floyd_contiguous(void *data, floyd_dtype dtype, int64_t size0, int64_t size1,
-                                        int64_t size2, int64_t size3, int64_t size4);
+FLOYD_API floyd_tensor floyd_contiguous(void *data, floyd_dtype dtype, int64_t size0, int64_t size1, int64_t size2,
+                                        int64_t size3, int64_t size4);
 
 /* ---- How a call runs ---------------------------------------------------------------------------- */
 
@@ -133,7 +133,8 @@ typedef struct floyd_options {
     void *progress_user;
 } floyd_options;
 
-#define FLOYD_OPTIONS_INIT {sizeof(floyd_options), 0, NULL, NULL}
+#define FLOYD_OPTIONS_INIT                                                                                         \
+    { sizeof(floyd_options), 0, NULL, NULL }
 
 /*
  * FLOYDATTN_NUM_THREADS if it is a positive number, else OMP_NUM_THREADS likewise (of a list "4,2" the
@@ -144,13 +145,13 @@ FLOYD_API int floyd_default_threads(void);
 /* ---- Forward ----------------------------------------------------------------------------------- */
 
 typedef struct floyd_forward_args {
-    size_t struct_size;     /* sizeof(floyd_forward_args); FLOYD_FORWARD_ARGS_INIT sets it */
-    double scale;           /* rounded to fp32 unless the tensors are fp64 */
-    const floyd_tensor *q;  /* [B,H,N,M,D] F16, BF16, F32 or F64 */
-    const floyd_tensor *k1; /* [B,H,N,K,D] as q */
-    const floyd_tensor *v1; /* [B,H,N,K,D] as q */
-    const floyd_tensor *k2; /* [B,H,K,M,D] as q */
-    const floyd_tensor *v2; /* [B,H,K,M,D] as q */
+    size_t struct_size;       /* sizeof(floyd_forward_args); FLOYD_FORWARD_ARGS_INIT sets it */
+    double scale;             /* rounded to fp32 unless the tensors are fp64 */
+    const floyd_tensor *q;    /* [B,H,N,M,D] F16, BF16, F32 or F64 */
+    const floyd_tensor *k1;   /* [B,H,N,K,D] as q */
+    const floyd_tensor *v1;   /* [B,H,N,K,D] as q */
+    const floyd_tensor *k2;   /* [B,H,K,M,D] as q */
+    const floyd_tensor *v2;   /* [B,H,K,M,D] as q */
     const floyd_tensor *mask; /* [B,H,N,M,K] U8, each axis full or 1; NULL = nothing masked */
     const floyd_tensor *y;    /* out [B,H,N,M,D] as q, or F32 */
     const floyd_tensor *max;  /* out [B,H,N,M,R] F32 (F64 for F64); NULL = not wanted */
@@ -163,8 +164,8 @@ typedef struct floyd_forward_args {
     int carry;
 } floyd_forward_args;
 
-#define FLOYD_FORWARD_ARGS_INIT \
-    {sizeof(floyd_forward_args), 1.0, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, 0}
+#define FLOYD_FORWARD_ARGS_INIT                                                                                    \
+    { sizeof(floyd_forward_args), 1.0, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, 0 }
 
 /*
  * The workspace that floyd_forward needs for these tensors (their data is not looked at) and options
@@ -183,8 +184,8 @@ FLOYD_API floyd_status floyd_forward_workspace(const floyd_forward_args *args, c
  * Returns FLOYD_OK, what the query returns, or NULL (data, workspace), OVERLAP, WORKSPACE, SYSTEM,
  * CANCELLED.
  */
-FLOYD_API floyd_status floyd_forward(const floyd_forward_args *args, const floyd_options *options,
-                                     void *workspace, size_t bytes);
+FLOYD_API floyd_status floyd_forward(const floyd_forward_args *args, const floyd_options *options, void *workspace,
+                                     size_t bytes);
 
 /* ---- Backward ---------------------------------------------------------------------------------- */
 
@@ -198,13 +199,13 @@ typedef enum floyd_mask_rule {
 } floyd_mask_rule;
 
 typedef struct floyd_backward_args {
-    size_t struct_size;     /* sizeof(floyd_backward_args); FLOYD_BACKWARD_ARGS_INIT sets it */
-    double scale;           /* as in the forward */
-    const floyd_tensor *q;  /* [B,H,N,M,D] F16, BF16, F32 or F64 */
-    const floyd_tensor *k1; /* [B,H,N,K,D] as q */
-    const floyd_tensor *v1; /* [B,H,N,K,D] as q */
-    const floyd_tensor *k2; /* [B,H,K,M,D] as q */
-    const floyd_tensor *v2; /* [B,H,K,M,D] as q */
+    size_t struct_size;       /* sizeof(floyd_backward_args); FLOYD_BACKWARD_ARGS_INIT sets it */
+    double scale;             /* as in the forward */
+    const floyd_tensor *q;    /* [B,H,N,M,D] F16, BF16, F32 or F64 */
+    const floyd_tensor *k1;   /* [B,H,N,K,D] as q */
+    const floyd_tensor *v1;   /* [B,H,N,K,D] as q */
+    const floyd_tensor *k2;   /* [B,H,K,M,D] as q */
+    const floyd_tensor *v2;   /* [B,H,K,M,D] as q */
     const floyd_tensor *mask; /* [B,H,N,M,K] U8, each axis full or 1; NULL = nothing masked */
     floyd_mask_rule mask_rule;
     const floyd_tensor *y;   /* [B,H,N,M,D] as q, or F32 */
@@ -220,9 +221,11 @@ typedef struct floyd_backward_args {
     int add;
 } floyd_backward_args;
 
-#define FLOYD_BACKWARD_ARGS_INIT                                                                   \
-    {sizeof(floyd_backward_args), 1.0,  NULL, NULL, NULL, NULL, NULL, NULL, FLOYD_MASK_REPLACE,    \
-     NULL,                        NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, 0}
+#define FLOYD_BACKWARD_ARGS_INIT                                                                                   \
+    {                                                                                                              \
+        sizeof(floyd_backward_args), 1.0, NULL, NULL, NULL, NULL, NULL, NULL, FLOYD_MASK_REPLACE, NULL, NULL,      \
+            NULL, NULL, NULL, NULL, NULL, NULL, NULL, 0                                                            \
+    }
 
 /*
  * The workspace that floyd_backward needs. With t and a as above and h = heads in flight (at most t),

@@ -1,2 +1,36 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-typedef int floyd_empty_translation_unit;
+#include "message.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+
+static _Thread_local char text[512];
+
+floyd_status floyd_fail(floyd_status status, const char *format, ...) {
+    va_list arguments;
+    va_start(arguments, format);
+    vsnprintf(text, sizeof text, format, arguments);
+    va_end(arguments);
+    return status;
+}
+
+const char *floyd_last_message(void) {
+    return text;
+}
+
+const char *floyd_status_name(floyd_status status) {
+    static const char *const names[] = {"FLOYD_OK",
+                                        "FLOYD_ERROR_NULL",
+                                        "FLOYD_ERROR_DTYPE",
+                                        "FLOYD_ERROR_SHAPE",
+                                        "FLOYD_ERROR_OVERFLOW",
+                                        "FLOYD_ERROR_STRIDE",
+                                        "FLOYD_ERROR_OVERLAP",
+                                        "FLOYD_ERROR_OPTION",
+                                        "FLOYD_ERROR_WORKSPACE",
+                                        "FLOYD_ERROR_UNSUPPORTED",
+                                        "FLOYD_ERROR_SYSTEM",
+                                        "FLOYD_ERROR_CANCELLED"};
+    const unsigned index = (unsigned)status;
+    return index < sizeof names / sizeof names[0] ? names[index] : "unknown status";
+}

@@ -1,14 +1,122 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "floydattn.h"
-const char *floyd_status_name(floyd_status s) { (void)s; return "?"; }
-const char *floyd_last_message(void) { return "the core is being built"; }
-const char *floyd_version(void) { return "0.1.0"; }
-size_t floyd_dtype_size(floyd_dtype d) { return d == FLOYD_F32 ? 4 : d == FLOYD_F64 ? 8 : d == FLOYD_U8 ? 1 : 2; }
-int floyd_default_threads(void) { return 1; }
-floyd_tensor floyd_contiguous(void *data, floyd_dtype t, int64_t a, int64_t b, int64_t c, int64_t d, int64_t e)
-{ floyd_tensor x = {data, t, {a, b, c, d, e}, {b * c * d * e, c * d * e, d * e, e, 1}}; return x; }
-floyd_status floyd_forward_workspace(const floyd_forward_args *a, const floyd_options *o, size_t *b) { (void)a;(void)o;(void)b; return FLOYD_ERROR_UNSUPPORTED; }
-floyd_status floyd_forward(const floyd_forward_args *a, const floyd_options *o, void *w, size_t b) { (void)a;(void)o;(void)w;(void)b; return FLOYD_ERROR_UNSUPPORTED; }
-floyd_status floyd_backward_workspace(const floyd_backward_args *a, const floyd_options *o, size_t *b) { (void)a;(void)o;(void)b; return FLOYD_ERROR_UNSUPPORTED; }
-floyd_status floyd_backward(const floyd_backward_args *a, const floyd_options *o, void *w, size_t b) { (void)a;(void)o;(void)w;(void)b; return FLOYD_ERROR_UNSUPPORTED; }
-floyd_status floyd_isa_describe(int i, floyd_isa *s) { (void)i;(void)s; return FLOYD_ERROR_OPTION; }
+/* The public calls: check, plan, acquire, run. */
+#include <string.h>
+
+#include "plan/plan.h"
+#include "pool.h"
+#include "problem/message.h"
+#include "problem/problem.h"
+#include "run.h"
+
+#define STRING2(x) #x
+#define STRING(x) STRING2(x)
+
+const char *floyd_version(void) {
+    return STRING(FLOYD_VERSION_MAJOR) "." STRING(FLOYD_VERSION_MINOR) "." STRING(FLOYD_VERSION_PATCH);
+}
+
+floyd_status floyd_isa_describe(int index, floyd_isa *isa) {
+    if (!isa) return floyd_fail(FLOYD_ERROR_NULL, "isa is NULL; it needs a place for the description");
+    const int count = floyd_isa_get(index, isa);
+    if (index < 0 || index >= count)
+        return floyd_fail(FLOYD_ERROR_OPTION, "index is %d; it needs 0 to %d", index, count - 1);
+    return FLOYD_OK;
+}
+
+static floyd_status refuse_isa(void) {
+    char names[128] = "";
+    floyd_isa isa;
+    const int count = floyd_isa_get(-1, &isa);
+    for (int i = 0; i < count; i++) {
+        floyd_isa_get(i, &isa);
+        if (!isa.supported || strlen(names) + strlen(isa.name) + 3 > sizeof names) continue;
+        if (names[0]) strcat(names, ", ");
+        strcat(names, isa.name);
+    }
+    return floyd_fail(FLOYD_ERROR_UNSUPPORTED, "FLOYDATTN_ISA is \"%s\"; it needs to be unset or one of: %s",
+                      floyd_isa_asked(), names);
+}
+
+/* From a checked problem to what will run it. */
+static floyd_status prepare(const floyd_problem *problem, floyd_plan *plan, const floyd_kernels **kernels) {
+    *kernels = floyd_kernels_get(problem->fp64);
+    if (!*kernels) return refuse_isa();
+    if (!floyd_plan_make(problem, problem->threads > 0 ? problem->threads : floyd_default_threads(), plan))
+        return floyd_fail(FLOYD_ERROR_OVERFLOW,
+                          "the workspace takes more bytes than 64 bits count; D is %lld and N*M "
+                          "%lld*%lld",
+                          (long long)problem->D, (long long)problem->N, (long long)problem->M);
+    return FLOYD_OK;
+}
+
+static floyd_status query(const floyd_problem *problem, size_t *bytes) {
+    floyd_plan plan;
+    const floyd_kernels *kernels;
+    if (!bytes) return floyd_fail(FLOYD_ERROR_NULL, "bytes is NULL; it needs a place for the workspace size");
+    const floyd_status status = prepare(problem, &plan, &kernels);
+    if (status == FLOYD_OK) *bytes = plan.bytes;
+    return status;
+}
+
+static char *aligned(void *workspace) {
+    const uintptr_t address = (uintptr_t)workspace, rest = address % FLOYD_ALIGN;
+    return (char *)workspace + (rest ? FLOYD_ALIGN - rest : 0);
+}
+
+static floyd_status carry_out(floyd_run *run, void *workspace) {
+    const floyd_plan *plan = run->plan;
+    const bool backward = run->problem->backward;
+    floyd_lease lease;
+    const int error = floyd_pool_lease(&lease, plan->threads - 1);
+    if (error != 0)
+        return floyd_fail(FLOYD_ERROR_SYSTEM, "%d threads are asked for and could not be started: %s",
+                          plan->threads, strerror(error));
+    run->scratch = aligned(workspace);
+    run->slots = backward ? run->scratch + (size_t)plan->threads * plan->scratch_bytes : NULL;
+    floyd_schedule_start(&run->schedule, run->problem, plan, run->slots);
+    floyd_pool_run(&lease, backward ? floyd_run_backward : floyd_run_forward, run);
+    const bool cancelled = run->schedule.cancelled;
+    floyd_schedule_end(&run->schedule);
+    if (cancelled)
+        return floyd_fail(FLOYD_ERROR_CANCELLED, "the progress callback cancelled the call; its outputs are "
+                                                 "unspecified");
+    return FLOYD_OK;
+}
+
+static floyd_status run(const floyd_problem *problem, void *workspace, size_t bytes) {
+    floyd_plan plan;
+    floyd_run call = {.problem = problem, .plan = &plan};
+    floyd_status status = prepare(problem, &plan, &call.kernels);
+    if (status == FLOYD_OK) status = floyd_problem_memory(problem, workspace, bytes, plan.bytes);
+    if (status != FLOYD_OK) return status;
+    if (plan.tasks > 0) return carry_out(&call, workspace);
+    floyd_run_fill(problem);
+    return FLOYD_OK;
+}
+
+floyd_status floyd_forward_workspace(const floyd_forward_args *args, const floyd_options *options, size_t *bytes) {
+    floyd_problem problem;
+    const floyd_status status = floyd_problem_forward(args, options, &problem);
+    return status == FLOYD_OK ? query(&problem, bytes) : status;
+}
+
+floyd_status floyd_forward(const floyd_forward_args *args, const floyd_options *options, void *workspace,
+                           size_t bytes) {
+    floyd_problem problem;
+    const floyd_status status = floyd_problem_forward(args, options, &problem);
+    return status == FLOYD_OK ? run(&problem, workspace, bytes) : status;
+}
+
+floyd_status floyd_backward_workspace(const floyd_backward_args *args, const floyd_options *options,
+                                      size_t *bytes) {
+    floyd_problem problem;
+    const floyd_status status = floyd_problem_backward(args, options, &problem);
+    return status == FLOYD_OK ? query(&problem, bytes) : status;
+}
+
+floyd_status floyd_backward(const floyd_backward_args *args, const floyd_options *options, void *workspace,
+                            size_t bytes) {
+    floyd_problem problem;
+    const floyd_status status = floyd_problem_backward(args, options, &problem);
+    return status == FLOYD_OK ? run(&problem, workspace, bytes) : status;
+}

@@ -1,2 +1,243 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-typedef int floyd_empty_translation_unit;
+/*
+ * The backward of one task: a part of each axis. For each tile of k and m, K2 and V2 are packed and dK2 and dV2
+ * gathered in scratch while the tiles of n go by; dQ, dK1 and dV1 are merged tile by tile.
+ *
+ * A tile that is masked everywhere adds exactly nothing unless one of its rows is masked along all of k; it is then
+ * left out, and only first and last visits to its faces are made, with nothing to add.
+ */
+#include "fpenv.h"
+#include "run.h"
+
+typedef struct backward_task {
+    const floyd_run *run;
+    const floyd_task *task;
+    char *scratch, *slot;
+    floyd_span m, k;
+    bool nm_first, nm_last, nk_first, nk_last; /* first and last visits to the faces of the tiles at hand */
+    bool km_packed;                            /* K2 and V2 are packed */
+    bool km_summed;                            /* dK2 and dV2 hold something */
+} backward_task;
+
+static char *at(const backward_task *t, size_t offset) {
+    return t->scratch + offset;
+}
+
+static bool wants(const backward_task *t, floyd_role role) {
+    return t->run->problem->has[role];
+}
+
+static int wanted(const floyd_problem *p) {
+    int flags = 0;
+    for (floyd_role role = FLOYD_ROLE_DQ; role <= FLOYD_ROLE_DV2; role++)
+        if (p->has[role]) flags |= FLOYD_DQ << (role - FLOYD_ROLE_DQ);
+    return flags;
+}
+
+static bool wants_dscore(const backward_task *t) {
+    return wants(t, FLOYD_ROLE_DQ) || wants(t, FLOYD_ROLE_DK1) || wants(t, FLOYD_ROLE_DK2);
+}
+
+/*
+ * Where a tile of a gradient goes: slabs along slab_axis from index slab, rows along row_axis from index row. The
+ * accumulator of an output that is not its own is contiguous, in the slot.
+ */
+static floyd_target target_of(const backward_task *t, floyd_role role, int slab_axis, int64_t slab, int row_axis,
+                              int64_t row, bool first, bool last) {
+    const floyd_run *run = t->run;
+    const floyd_problem *p = run->problem;
+    floyd_target target = {.first = first && !p->continued, .last = last};
+    if (!p->has[role]) return target;
+    target.out = target.acc = floyd_view_of(p, role, t->task->head, slab_axis, slab, row_axis, row);
+    if (floyd_plan_own(p, role)) return target;
+    const int64_t stride[5] = {0, 0, p->tensor[role].size[3] * p->D, p->D, 1};
+    const int64_t index = slab * stride[slab_axis] + row * stride[row_axis];
+    target.acc = (floyd_view){t->slot + run->plan->slot.acc[role] + (size_t)index * run->plan->real,
+                              p->fp64 ? FLOYD_F64 : FLOYD_F32, stride[slab_axis], stride[row_axis], 1};
+    return target;
+}
+
+/* ---- the (n,m) face ------------------------------------------------------------------------------- */
+
+static char *stat(const backward_task *t, size_t offset, int64_t n) {
+    return t->slot + offset + (size_t)(n * t->run->problem->M + t->m.begin) * t->run->plan->real;
+}
+
+static void pack_nm(const backward_task *t, floyd_span n) {
+    const floyd_run *run = t->run;
+    const floyd_scratch *s = &run->plan->scratch;
+    const floyd_problem *p = run->problem;
+    const floyd_view q = floyd_view_of(p, FLOYD_ROLE_Q, t->task->head, 2, n.begin, 3, t->m.begin);
+    const floyd_view dy = floyd_view_of(p, FLOYD_ROLE_DY, t->task->head, 2, n.begin, 3, t->m.begin);
+    run->kernels->pack_pairs(&q, n.length, t->m.length, p->D, &run->plan->layout, at(t, s->q_n), at(t, s->q_m));
+    run->kernels->pack_pairs(&dy, n.length, t->m.length, p->D, &run->plan->layout, at(t, s->dy_n), at(t, s->dy_m));
+}
+
+/* max, sum and, for dS, delta of the tile's rows into the slot, where later visits find them. dY is packed. */
+static void gather_stats(const backward_task *t, floyd_span n) {
+    const floyd_run *run = t->run;
+    const floyd_plan *plan = run->plan;
+    const floyd_problem *p = run->problem;
+    const floyd_view max = floyd_view_of(p, FLOYD_ROLE_MAX, t->task->head, 2, n.begin, 3, t->m.begin);
+    const floyd_view sum = floyd_view_of(p, FLOYD_ROLE_SUM, t->task->head, 2, n.begin, 3, t->m.begin);
+    const floyd_view y = floyd_view_of(p, FLOYD_ROLE_Y, t->task->head, 2, n.begin, 3, t->m.begin);
+    for (int64_t i = 0; i < n.length; i++) {
+        const char *dy = at(t, plan->scratch.dy_n) + (size_t)(i * plan->layout.slab_n) * plan->real;
+        run->kernels->read_stats(&max, i, t->m.length, stat(t, plan->slot.max, n.begin + i));
+        run->kernels->read_stats(&sum, i, t->m.length, stat(t, plan->slot.sum, n.begin + i));
+        if (!wants_dscore(t)) continue;
+        run->kernels->pack(&y, i, t->m.length, p->D, at(t, plan->scratch.y), plan->layout.ldd);
+        run->kernels->row_dots(dy, at(t, plan->scratch.y), plan->layout.ldd, t->m.length, p->D,
+                               stat(t, plan->slot.delta, n.begin + i));
+    }
+}
+
+/* True when no row of the tile is masked along all of k. */
+static bool rows_live(const backward_task *t, floyd_span n) {
+    const floyd_plan *plan = t->run->plan;
+    for (int64_t i = 0; i < n.length; i++) {
+        const char *max = stat(t, plan->slot.max, n.begin + i);
+        for (int64_t j = 0; j < t->m.length; j++) {
+            const double value = t->run->problem->fp64 ? ((const double *)max)[j] : (double)((const float *)max)[j];
+            if (value <= FLOYD_FULLY_MASKED) return false;
+        }
+    }
+    return true;
+}
+
+/* ---- the (k,m) face ------------------------------------------------------------------------------- */
+
+static void pack_km(backward_task *t) {
+    const floyd_run *run = t->run;
+    const floyd_scratch *s = &run->plan->scratch;
+    if (t->km_packed) return;
+    char *rows = wants(t, FLOYD_ROLE_DQ) ? at(t, s->k2) : NULL;
+    floyd_pack_km(run, FLOYD_ROLE_K2, t->task->head, t->k, t->m, at(t, s->slab), rows, at(t, s->k2t));
+    if (wants_dscore(t))
+        floyd_pack_km(run, FLOYD_ROLE_V2, t->task->head, t->k, t->m, at(t, s->slab), NULL, at(t, s->v2t));
+    t->km_packed = true;
+}
+
+static void merge_km(const backward_task *t, floyd_role role, size_t offset) {
+    const floyd_run *run = t->run;
+    const floyd_plan *plan = run->plan;
+    if (!wants(t, role)) return;
+    const bool first = t->task->visit_km == 0, last = t->task->visit_km == plan->n.parts - 1;
+    const floyd_target target = target_of(t, role, 3, t->m.begin, 2, t->k.begin, first, last);
+    for (int64_t m = 0; m < t->m.length; m++) {
+        const char *tile = at(t, offset) + (size_t)(m * plan->layout.slab_k) * plan->real;
+        run->kernels->merge(&target, m, t->km_summed ? tile : NULL, plan->layout.ldd, t->k.length, run->problem->D);
+    }
+}
+
+/* ---- one tile -------------------------------------------------------------------------------------- */
+
+static floyd_backward_tile tile_of(const backward_task *t, floyd_span n) {
+    const floyd_run *run = t->run;
+    const floyd_problem *p = run->problem;
+    const floyd_scratch *s = &run->plan->scratch;
+    const floyd_slot *slot = &run->plan->slot;
+    const int64_t head = t->task->head, m = t->m.begin, k = t->k.begin;
+    return (floyd_backward_tile){
+        .layout = &run->plan->layout,
+        .n = n.length,
+        .m = t->m.length,
+        .k = t->k.length,
+        .d = p->D,
+        .scale = p->scale,
+        .zero_grad = p->zero_grad,
+        .wanted = wanted(p),
+        .km_first = !t->km_summed,
+        .q_n = at(t, s->q_n),
+        .q_m = at(t, s->q_m),
+        .dy_n = at(t, s->dy_n),
+        .dy_m = at(t, s->dy_m),
+        .k2t = at(t, s->k2t),
+        .v2t = at(t, s->v2t),
+        .k2 = at(t, s->k2),
+        .k1 = floyd_view_of(p, FLOYD_ROLE_K1, head, 2, n.begin, 3, k),
+        .v1 = floyd_view_of(p, FLOYD_ROLE_V1, head, 2, n.begin, 3, k),
+        .max = stat(t, slot->max, n.begin),
+        .sum = stat(t, slot->sum, n.begin),
+        .delta = stat(t, slot->delta, n.begin),
+        .stat = p->M,
+        .s = at(t, s->s),
+        .dp = at(t, s->dp),
+        .slab = at(t, s->slab),
+        .dq = at(t, s->dq),
+        .dk2 = at(t, s->dk2),
+        .dv2 = at(t, s->dv2),
+        .to_dq = target_of(t, FLOYD_ROLE_DQ, 2, n.begin, 3, m, t->nm_first, t->nm_last),
+        .to_dk1 = target_of(t, FLOYD_ROLE_DK1, 2, n.begin, 3, k, t->nk_first, t->nk_last),
+        .to_dv1 = target_of(t, FLOYD_ROLE_DV1, 2, n.begin, 3, k, t->nk_first, t->nk_last),
+    };
+}
+
+/* A tile that adds nothing: its faces are visited where the first or last visit is due. */
+static void skip_tile(const backward_task *t, const floyd_backward_tile *tile) {
+    const floyd_kernels *kernels = t->run->kernels;
+    for (int64_t i = 0; i < tile->n; i++) {
+        if (wants(t, FLOYD_ROLE_DQ)) kernels->merge(&tile->to_dq, i, NULL, 0, tile->m, tile->d);
+        if (wants(t, FLOYD_ROLE_DK1)) kernels->merge(&tile->to_dk1, i, NULL, 0, tile->k, tile->d);
+        if (wants(t, FLOYD_ROLE_DV1)) kernels->merge(&tile->to_dv1, i, NULL, 0, tile->k, tile->d);
+    }
+}
+
+static void run_tile(backward_task *t, floyd_span n) {
+    const floyd_run *run = t->run;
+    const floyd_plan *plan = run->plan;
+    floyd_backward_tile tile = tile_of(t, n);
+    const floyd_masked masked = floyd_mask_tile(run->problem, &plan->layout, t->task->head, n, t->m, t->k,
+                                                (uint8_t *)at(t, plan->scratch.codes), &tile.codes);
+    if (t->nm_first) {
+        pack_nm(t, n);
+        gather_stats(t, n);
+    }
+    if (masked == FLOYD_ALL_MASKED && rows_live(t, n)) {
+        skip_tile(t, &tile);
+        return;
+    }
+    if (!t->nm_first) pack_nm(t, n);
+    pack_km(t);
+    run->kernels->backward_tile(&tile);
+    t->km_summed = true;
+}
+
+static void run_task(backward_task *t) {
+    const floyd_plan *plan = t->run->plan;
+    const floyd_task *task = t->task;
+    const int64_t n_end = floyd_axis_part(&plan->n, task->n + 1), m_end = floyd_axis_part(&plan->m, task->m + 1);
+    const int64_t k_end = floyd_axis_part(&plan->k, task->k + 1);
+    const int64_t m_begin = floyd_axis_part(&plan->m, task->m), k_begin = floyd_axis_part(&plan->k, task->k);
+    for (int64_t k = k_begin; k < k_end; k++)
+        for (int64_t m = m_begin; m < m_end; m++) {
+            t->k = floyd_span_of(&plan->k, k);
+            t->m = floyd_span_of(&plan->m, m);
+            t->nm_first = task->visit_nm == 0 && k == k_begin;
+            t->nm_last = task->visit_nm == plan->k.parts - 1 && k == k_end - 1;
+            t->nk_first = task->visit_nk == 0 && m == m_begin;
+            t->nk_last = task->visit_nk == plan->m.parts - 1 && m == m_end - 1;
+            t->km_packed = t->km_summed = false;
+            for (int64_t n = floyd_axis_part(&plan->n, task->n); n < n_end; n++)
+                run_tile(t, floyd_span_of(&plan->n, n));
+            merge_km(t, FLOYD_ROLE_DK2, plan->scratch.dk2);
+            merge_km(t, FLOYD_ROLE_DV2, plan->scratch.dv2);
+        }
+}
+
+void floyd_run_backward(void *user, int thread) {
+    floyd_run *run = user;
+    char *scratch = run->scratch + (size_t)thread * run->plan->scratch_bytes;
+    floyd_fpenv found;
+    floyd_task task;
+    floyd_fpenv_enter(&found);
+    while (floyd_schedule_claim(&run->schedule, &task)) {
+        backward_task t = {.run = run,
+                           .task = &task,
+                           .scratch = scratch,
+                           .slot = run->slots + (size_t)task.slot * run->plan->slot_bytes};
+        run_task(&t);
+        floyd_schedule_finish(&run->schedule, &task, thread);
+    }
+    floyd_fpenv_leave(&found);
+}

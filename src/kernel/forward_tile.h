@@ -1,0 +1,164 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The forward of one tile, added to what earlier tiles of the pivot axis left.
+ *
+ *   for each n   S[n]  = Q[n] K1[n]^T                              m x k, over d
+ *   for each m   S[:,m] += Q[:,m] K2[m]^T; rows of it become exp(S - max); Y[:,m] = factor * Y[:,m] + P[:,m] V2[m]
+ *   for each n   Y[n] += P[n] V1[n]                                m x d, over k
+ *
+ * So a row of Y is summed in the order: tiles of k; in a tile first V2, then V1; k ascending.
+ */
+#ifndef FLOYD_FORWARD_TILE_H
+#define FLOYD_FORWARD_TILE_H
+
+#include "gemm.h"
+#include "pack.h"
+#include "rows.h"
+
+static void forward_scores_n(const floyd_forward_tile *t, ptrdiff_t n) {
+    const floyd_layout *l = t->layout;
+    real *transposed = t->slab, *scratch = transposed + l->slab_t;
+    transpose_image(&t->k1, n, t->k, t->d, l, scratch, transposed);
+    const gemm product = {.rows = t->m,
+                          .columns = round_up(t->k, VL),
+                          .depth = t->d,
+                          .a = (const real *)t->q_n + n * l->slab_n,
+                          .a_row = l->ldd,
+                          .a_depth = 1,
+                          .b = transposed,
+                          .ldb = l->ldk,
+                          .c = (real *)t->s + n * l->slab_s,
+                          .ldc = l->ldk};
+    gemm_run(&product);
+}
+
+static void scale_row(real *row, ptrdiff_t count, real factor) {
+    for (ptrdiff_t i = 0; i < count; i += VL) vstore(row + i, vmul(vload(row + i), vset(factor)));
+}
+
+static void forward_softmax_m(const floyd_forward_tile *t, ptrdiff_t m) {
+    const floyd_layout *l = t->layout;
+    const ptrdiff_t k = round_up(t->k, VL);
+    real *max = (real *)t->max + m * t->stat, *sum = (real *)t->sum + m * t->stat;
+    for (ptrdiff_t n = 0; n < t->n; n++) {
+        const uint8_t *codes = t->codes.data ? t->codes.data + n * t->codes.slab + m * t->codes.row : NULL;
+        real *s = (real *)t->s + n * l->slab_s + m * l->ldk;
+        const real factor = forward_row(s, k, (real)t->scale, codes, max + n, sum + n);
+        if (factor != 1) scale_row((real *)t->y + m * l->slab_m + n * l->ldd, l->ldd, factor);
+    }
+}
+
+static void forward_m(const floyd_forward_tile *t, ptrdiff_t m) {
+    const floyd_layout *l = t->layout;
+    real *s = (real *)t->s + m * l->ldk;
+    const gemm scores = {.rows = t->n,
+                         .columns = round_up(t->k, VL),
+                         .depth = t->d,
+                         .a = (const real *)t->q_m + m * l->slab_m,
+                         .a_row = l->ldd,
+                         .a_depth = 1,
+                         .b = (const real *)t->k2t + m * l->slab_t,
+                         .ldb = l->ldk,
+                         .c = s,
+                         .ldc = l->slab_s,
+                         .accumulate = 1};
+    gemm_run(&scores);
+    forward_softmax_m(t, m);
+    const gemm values = {.rows = t->n,
+                         .columns = round_up(t->d, VL),
+                         .depth = t->k,
+                         .a = s,
+                         .a_row = l->slab_s,
+                         .a_depth = 1,
+                         .b = (const real *)t->v2 + m * l->slab_k,
+                         .ldb = l->ldd,
+                         .c = (real *)t->y + m * l->slab_m,
+                         .ldc = l->ldd,
+                         .accumulate = 1};
+    gemm_run(&values);
+}
+
+static void forward_values_n(const floyd_forward_tile *t, ptrdiff_t n) {
+    const floyd_layout *l = t->layout;
+    ptrdiff_t ldb;
+    const real *v1 = rows_of(&t->v1, n, t->k, t->d, t->slab, l->ldd, &ldb);
+    const gemm values = {.rows = t->m,
+                         .columns = round_up(t->d, VL),
+                         .depth = t->k,
+                         .a = (const real *)t->s + n * l->slab_s,
+                         .a_row = l->ldk,
+                         .a_depth = 1,
+                         .b = v1,
+                         .ldb = ldb,
+                         .c = (real *)t->y + n * l->ldd,
+                         .ldc = l->slab_m,
+                         .accumulate = 1};
+    gemm_run(&values);
+}
+
+static void forward_tile(const floyd_forward_tile *t) {
+    for (ptrdiff_t n = 0; n < t->n; n++) forward_scores_n(t, n);
+    for (ptrdiff_t m = 0; m < t->m; m++) forward_m(t, m);
+    for (ptrdiff_t n = 0; n < t->n; n++) forward_values_n(t, n);
+}
+
+/*
+ * A row whose maximum is an ordinary score gives every masked position a weight of exactly 0, so a tile that is
+ * masked everywhere may be left out. NaN counts as settled: nothing changes it.
+ */
+static int forward_settled(const floyd_forward_tile *t) {
+    for (ptrdiff_t m = 0; m < t->m; m++)
+        for (ptrdiff_t n = 0; n < t->n; n++)
+            if (((const real *)t->max)[m * t->stat + n] <= (real)FLOYD_FULLY_MASKED) return 0;
+    return 1;
+}
+
+/* ---- the row's state, in and out ------------------------------------------------------------------ */
+
+static void forward_carry_row(const floyd_forward_tile *t, ptrdiff_t n, ptrdiff_t m, const floyd_view *y,
+                              const floyd_view *max, const floyd_view *sum) {
+    const floyd_layout *l = t->layout;
+    const real before = *(const real *)element(sum, n, m, 0);
+    if (before == 0) return;
+    ((real *)t->sum)[m * t->stat + n] = before;
+    ((real *)t->max)[m * t->stat + n] = *(const real *)element(max, n, m, 0);
+    real *row = (real *)t->y + m * l->slab_m + n * l->ldd;
+    for (ptrdiff_t d = 0; d < t->d; d++) row[d] = *(const real *)element(y, n, m, d) * before;
+}
+
+static void forward_begin(const floyd_forward_tile *t, const floyd_view *y, const floyd_view *max,
+                          const floyd_view *sum) {
+    const floyd_layout *l = t->layout;
+    for (ptrdiff_t m = 0; m < t->m; m++) {
+        memset((real *)t->y + m * l->slab_m, 0, (size_t)(t->n * l->ldd) * sizeof(real));
+        for (ptrdiff_t n = 0; n < t->n; n++) {
+            ((real *)t->max)[m * t->stat + n] = -INFINITY;
+            ((real *)t->sum)[m * t->stat + n] = 0;
+            if (y) forward_carry_row(t, n, m, y, max, sum);
+        }
+    }
+}
+
+static void write_copies(const floyd_view *view, ptrdiff_t slab, ptrdiff_t row, int64_t copies, real value) {
+    for (int64_t c = 0; c < copies; c++) store_one(element(view, slab, row, c), FLOYD_REAL_DTYPE, value);
+}
+
+static void forward_end(const floyd_forward_tile *t, const floyd_view *y, const floyd_view *max, int64_t max_copies,
+                        const floyd_view *sum, int64_t sum_copies) {
+    const floyd_layout *l = t->layout;
+    floyd_target target = {.out = *y, .first = 1, .last = 1};
+    for (ptrdiff_t n = 0; n < t->n; n++)
+        for (ptrdiff_t m = 0; m < t->m; m++) {
+            const real greatest = ((const real *)t->max)[m * t->stat + n];
+            real total = ((const real *)t->sum)[m * t->stat + n];
+            if (greatest == -INFINITY) total = FLOYD_NAN; /* exp(-inf + inf), as the formula has it */
+            real *row = (real *)t->y + m * l->slab_m + n * l->ldd;
+            scale_row(row, l->ldd, 1 / total);
+            target.out.data = element(y, n, m, 0);
+            merge_image(&target, 0, row, l->ldd, 1, t->d);
+            if (max->data) write_copies(max, n, m, max_copies, greatest);
+            if (sum->data) write_copies(sum, n, m, sum_copies, total);
+        }
+}
+
+#endif

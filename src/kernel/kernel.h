@@ -1,0 +1,129 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The arithmetic, one table of functions per instruction set and accumulator type. Everything here works on one
+ * tile of n x m x k <= bn x bm x bk pairs and pivots of one head, in buffers that the caller laid out. `real` is
+ * the accumulator's type, float or double; buffers of it pass as void *.
+ *
+ * Images of a face, in real, rows padded with zeros to ldd (head axis) or ldk (pivot axis) reals:
+ *   nm face   q_n, dy_n [n][m][ldd]    slab_n apart        q_m, dy_m, y, dq [m][n][ldd]    slab_m apart
+ *   km face   k2, v2, dk2, dv2 [m][k][ldd]  slab_k apart   k2t, v2t [m][d][ldk]            slab_t apart
+ *   scores    s, dp [n][m][ldk]        slab_s apart
+ * Slabs are padded so that the same row of many slabs does not fall into one set of the cache.
+ */
+#ifndef FLOYD_KERNEL_H
+#define FLOYD_KERNEL_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "floydattn.h"
+
+/* Padding unit of ldd and ldk, in reals of either type: one cache line of floats. */
+enum { FLOYD_PAD = 16 };
+
+typedef struct floyd_layout {
+    ptrdiff_t ldd, ldk, slab_n, slab_m, slab_k, slab_t, slab_s;
+} floyd_layout;
+
+/* A strided view of tensor memory: element (slab, row, column) of this dtype; strides in elements. */
+typedef struct floyd_view {
+    void *data;
+    floyd_dtype dtype;
+    int64_t slab, row, column;
+} floyd_view;
+
+/*
+ * Where a finished tile of a sum goes. A face is added to once per tile along its reduction: the first time
+ * what is stored does not count, the last time the sum is rounded to the output. acc and out are the same
+ * memory when the output has the accumulator's type.
+ */
+typedef struct floyd_target {
+    floyd_view acc, out;
+    int first, last;
+} floyd_target;
+
+/* One byte per position: how it takes part. */
+enum { FLOYD_LIVE = 0, FLOYD_MASKED = 1, FLOYD_ABSENT = 2 /* padding past the end of the pivot axis */ };
+
+typedef struct floyd_codes {
+    const uint8_t *data; /* NULL = all live and k a multiple of every vector length */
+    ptrdiff_t slab, row; /* bytes from n to n+1 and from m to m+1; 0 broadcasts */
+} floyd_codes;
+
+typedef struct floyd_forward_tile {
+    const floyd_layout *layout;
+    ptrdiff_t n, m, k, d;
+    double scale;
+    const void *q_n, *q_m, *k2t, *v2;
+    floyd_view k1, v1; /* [n][k][d] */
+    floyd_codes codes;
+    void *s, *slab;  /* slab: room for slab_t + 2 * slab_k reals */
+    void *y;         /* in and out: sum of exp(S - max) * V so far */
+    void *max, *sum; /* in and out, [m][n], rows `stat` apart; max = -inf: nothing yet */
+    ptrdiff_t stat;
+} floyd_forward_tile;
+
+enum { FLOYD_DQ = 1, FLOYD_DK1 = 2, FLOYD_DV1 = 4, FLOYD_DK2 = 8, FLOYD_DV2 = 16 };
+
+typedef struct floyd_backward_tile {
+    const floyd_layout *layout;
+    ptrdiff_t n, m, k, d;
+    double scale;
+    int zero_grad; /* dS of fully masked rows is 0 at masked positions */
+    int wanted;    /* which gradients, FLOYD_DQ | ... */
+    int km_first;  /* dk2 and dv2 are overwritten */
+    const void *q_n, *q_m, *dy_n, *dy_m, *k2t, *v2t, *k2;
+    floyd_view k1, v1; /* [n][k][d] */
+    floyd_codes codes;
+    const void *max, *sum, *delta; /* [n][m], rows `stat` apart */
+    ptrdiff_t stat;
+    void *s, *dp, *slab;                /* slab: room for slab_t + 2 * slab_k reals */
+    void *dq;                           /* scratch */
+    void *dk2, *dv2;                    /* in and out */
+    floyd_target to_dq, to_dk1, to_dv1; /* [n][m][d], [n][k][d], [n][k][d] */
+} floyd_backward_tile;
+
+typedef struct floyd_kernels {
+    /* dst[r][0..ld) = the columns of slab `slab` of src, widened, zeros after them. */
+    void (*pack)(const floyd_view *src, ptrdiff_t slab, ptrdiff_t rows, ptrdiff_t columns, void *dst, ptrdiff_t ld);
+    /* Both images of an nm face: by_n [n][m][ldd] and by_m [m][n][ldd]. */
+    void (*pack_pairs)(const floyd_view *src, ptrdiff_t n, ptrdiff_t m, ptrdiff_t d, const floyd_layout *layout,
+                       void *by_n, void *by_m);
+    /* dst[c][r] = src[slab][r][c], zeros for r from rows to a multiple of the vector length. scratch: slab_k reals.
+     */
+    void (*pack_transposed)(const floyd_view *src, ptrdiff_t slab, ptrdiff_t rows, ptrdiff_t columns,
+                            const floyd_layout *layout, void *scratch, void *dst);
+    /* Adds rows x columns of tile (rows ld apart; NULL = zeros) to slab `slab` of a target. */
+    void (*merge)(const floyd_target *target, ptrdiff_t slab, const void *tile, ptrdiff_t ld, ptrdiff_t rows,
+                  ptrdiff_t columns);
+    /* The value of element 0 along the columns of each row: dst[r]. */
+    void (*read_stats)(const floyd_view *src, ptrdiff_t slab, ptrdiff_t rows, void *dst);
+    /* delta[r] = dY[r] . Y[r] over d, both with rows ldd apart. */
+    void (*row_dots)(const void *dy, const void *y, ptrdiff_t ldd, ptrdiff_t rows, ptrdiff_t d, void *delta);
+    void (*forward_begin)(const floyd_forward_tile *tile, const floyd_view *y, const floyd_view *max,
+                          const floyd_view *sum); /* y NULL: the empty state; else carried on */
+    void (*forward_tile)(const floyd_forward_tile *tile);
+    int (*forward_settled)(
+        const floyd_forward_tile *tile); /* 1 when masked positions can weigh nothing in any row */
+    void (*forward_end)(const floyd_forward_tile *tile, const floyd_view *y, const floyd_view *max,
+                        int64_t max_copies, const floyd_view *sum,
+                        int64_t sum_copies); /* max, sum: data NULL = not wanted */
+    void (*backward_tile)(const floyd_backward_tile *tile);
+} floyd_kernels;
+
+/*
+ * The kernels for this process: FLOYDATTN_ISA if set, else the best that runs here. NULL when FLOYDATTN_ISA names
+ * none that can run.
+ */
+const floyd_kernels *floyd_kernels_get(int fp64);
+
+/* What FLOYDATTN_ISA says, or "". */
+const char *floyd_isa_asked(void);
+
+/* Describes ISA number index, best first, and returns how many there are; past the end it only returns that. */
+int floyd_isa_get(int index, floyd_isa *isa);
+
+/* A row counts as fully masked at or below this maximum. */
+#define FLOYD_FULLY_MASKED (-0x1.fffffep126)
+
+#endif

@@ -1,0 +1,187 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Tensor memory into images, and sums into tensor memory: strides, widening, rounding, and one pattern for NaN. */
+#ifndef FLOYD_PACK_H
+#define FLOYD_PACK_H
+
+#include "half.h"
+#include "kernel.h"
+#include "vec.h"
+
+#ifdef FLOYD_REAL_F64
+#define FLOYD_REAL_DTYPE FLOYD_F64
+#define FLOYD_NAN __builtin_nan("")
+#else
+#define FLOYD_REAL_DTYPE FLOYD_F32
+#define FLOYD_NAN __builtin_nanf("")
+#endif
+
+static inline ptrdiff_t round_up(ptrdiff_t size, ptrdiff_t unit) {
+    return (size + unit - 1) / unit * unit;
+}
+
+static inline void *element(const floyd_view *view, ptrdiff_t slab, ptrdiff_t row, ptrdiff_t column) {
+    const int64_t index = slab * view->slab + row * view->row + column * view->column;
+    const int64_t bytes = view->dtype == FLOYD_F64 ? 8 : view->dtype == FLOYD_F32 ? 4 : 2;
+    return (char *)view->data + index * bytes;
+}
+
+/* ---- one element -------------------------------------------------------------------------------- */
+
+static inline real load_one(const void *p, floyd_dtype dtype) {
+#ifdef FLOYD_REAL_F64
+    (void)dtype;
+    return *(const double *)p;
+#else
+    if (dtype == FLOYD_F16) return floyd_f16_to_f32(*(const uint16_t *)p);
+    if (dtype == FLOYD_BF16) return floyd_bf16_to_f32(*(const uint16_t *)p);
+    return *(const float *)p;
+#endif
+}
+
+static inline void store_one(void *p, floyd_dtype dtype, real value) {
+    if (value != value) value = FLOYD_NAN;
+#ifdef FLOYD_REAL_F64
+    (void)dtype;
+    *(double *)p = value;
+#else
+    if (dtype == FLOYD_F16)
+        *(uint16_t *)p = floyd_f32_to_f16(value);
+    else if (dtype == FLOYD_BF16)
+        *(uint16_t *)p = floyd_f32_to_bf16(value);
+    else
+        *(float *)p = value;
+#endif
+}
+
+/* ---- VL elements with column stride 1 ------------------------------------------------------------ */
+
+static inline vec load_lanes(const void *p, floyd_dtype dtype, ptrdiff_t column) {
+#ifdef FLOYD_REAL_F64
+    (void)dtype;
+#else
+    if (dtype == FLOYD_F16) return vload_f16((const uint16_t *)p + column);
+    if (dtype == FLOYD_BF16) return vload_bf16((const uint16_t *)p + column);
+#endif
+    return vload((const real *)p + column);
+}
+
+static inline void store_lanes(void *p, floyd_dtype dtype, ptrdiff_t column, vec value) {
+    value = vselect(visnan(value), vset(FLOYD_NAN), value);
+#ifdef FLOYD_REAL_F64
+    (void)dtype;
+#else
+    if (dtype == FLOYD_F16) {
+        vstore_f16((uint16_t *)p + column, value);
+        return;
+    }
+    if (dtype == FLOYD_BF16) {
+        vstore_bf16((uint16_t *)p + column, value);
+        return;
+    }
+#endif
+    vstore((real *)p + column, value);
+}
+
+/* Calls body once per dtype with the dtype a constant, so that loops inside hold no branch on it. */
+#ifdef FLOYD_REAL_F64
+#define FLOYD_FOR_DTYPE(dtype, call, ...) call(FLOYD_F64, __VA_ARGS__)
+#else
+#define FLOYD_FOR_DTYPE(dtype, call, ...)                                                                          \
+    ((dtype) == FLOYD_F16    ? call(FLOYD_F16, __VA_ARGS__)                                                        \
+     : (dtype) == FLOYD_BF16 ? call(FLOYD_BF16, __VA_ARGS__)                                                       \
+                             : call(FLOYD_F32, __VA_ARGS__))
+#endif
+
+/* ---- memory to image ----------------------------------------------------------------------------- */
+
+__attribute__((always_inline)) static inline void pack_rows(const floyd_dtype dtype, const floyd_view *src,
+                                                            ptrdiff_t slab, ptrdiff_t rows, ptrdiff_t columns,
+                                                            real *dst, ptrdiff_t ld) {
+    for (ptrdiff_t r = 0; r < rows; r++, dst += ld) {
+        const void *from = element(src, slab, r, 0);
+        ptrdiff_t c = 0;
+        if (src->column == 1)
+            for (; c + VL <= columns; c += VL) vstore(dst + c, load_lanes(from, dtype, c));
+        for (; c < columns; c++) dst[c] = load_one(element(src, slab, r, c), dtype);
+        for (; c < ld; c++) dst[c] = 0;
+    }
+}
+
+static void pack_image(const floyd_view *src, ptrdiff_t slab, ptrdiff_t rows, ptrdiff_t columns, real *dst,
+                       ptrdiff_t ld) {
+    FLOYD_FOR_DTYPE(src->dtype, pack_rows, src, slab, rows, columns, dst, ld);
+}
+
+/*
+ * Rows of a slab as reals with columns padded to VL: the tensor's own memory when it is laid out so, with rows
+ * close together, else an image of it in scratch. *ld is the distance of rows.
+ */
+static const real *rows_of(const floyd_view *src, ptrdiff_t slab, ptrdiff_t rows, ptrdiff_t columns, real *scratch,
+                           ptrdiff_t ldd, ptrdiff_t *ld) {
+    if (src->dtype == FLOYD_REAL_DTYPE && src->column == 1 && columns % VL == 0 && src->row >= columns &&
+        src->row <= 4 * columns) {
+        *ld = src->row;
+        return element(src, slab, 0, 0);
+    }
+    pack_image(src, slab, rows, columns, scratch, ldd);
+    *ld = ldd;
+    return scratch;
+}
+
+static void transpose_image(const floyd_view *src, ptrdiff_t slab, ptrdiff_t rows, ptrdiff_t columns,
+                            const floyd_layout *layout, real *scratch, real *dst) {
+    ptrdiff_t ld = layout->ldd;
+    const real *from = scratch;
+    if (rows % VL == 0) {
+        from = rows_of(src, slab, rows, columns, scratch, layout->ldd, &ld);
+    } else {
+        pack_image(src, slab, rows, columns, scratch, ld);
+        memset(scratch + rows * ld, 0, (size_t)(round_up(rows, VL) - rows) * (size_t)ld * sizeof(real));
+    }
+    for (ptrdiff_t c = 0; c < columns; c += VL)
+        for (ptrdiff_t r = 0; r < rows; r += VL)
+            vtranspose(from + r * ld + c, ld, dst + c * layout->ldk + r, layout->ldk);
+}
+
+/* ---- sums to memory ------------------------------------------------------------------------------ */
+
+/*
+ * acc + tile, to acc or, the last time, to out. Adding +0 then makes -0 +0: so a tile that adds nothing and one
+ * that was skipped leave the same bits.
+ */
+__attribute__((always_inline)) static inline void merge_rows(const floyd_dtype dtype, const floyd_target *t,
+                                                             ptrdiff_t slab, const real *tile, ptrdiff_t ld,
+                                                             ptrdiff_t rows, ptrdiff_t columns) {
+    const floyd_view *to = t->last ? &t->out : &t->acc;
+    const int lanes = to->column == 1 && (t->first || t->acc.column == 1);
+    for (ptrdiff_t r = 0; r < rows; r++) {
+        const real *add = tile ? tile + r * ld : NULL;
+        const void *acc = t->first ? NULL : element(&t->acc, slab, r, 0);
+        void *out = element(to, slab, r, 0);
+        ptrdiff_t c = 0;
+        for (; lanes && c + VL <= columns; c += VL) {
+            vec sum = add ? vload(add + c) : vset(0);
+            if (acc) sum = vadd(vload((const real *)acc + c), sum);
+            if (t->last)
+                store_lanes(out, dtype, c, vadd(sum, vset(0)));
+            else
+                vstore((real *)out + c, sum);
+        }
+        for (; c < columns; c++) {
+            real sum = add ? add[c] : 0;
+            if (acc) sum = *(const real *)element(&t->acc, slab, r, c) + sum;
+            if (t->last)
+                store_one(element(to, slab, r, c), dtype, sum + 0);
+            else
+                *(real *)element(to, slab, r, c) = sum;
+        }
+    }
+}
+
+static void merge_image(const floyd_target *t, ptrdiff_t slab, const real *tile, ptrdiff_t ld, ptrdiff_t rows,
+                        ptrdiff_t columns) {
+    if (!tile && !t->first && !t->last) return;
+    FLOYD_FOR_DTYPE(t->last ? t->out.dtype : FLOYD_REAL_DTYPE, merge_rows, t, slab, tile, ld, rows, columns);
+}
+
+#endif

@@ -1,0 +1,64 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The vectors that the kernels are written in. The build compiles the kernels once per instruction set and
+ * real type; it defines FLOYD_VEC_HEADER (which vectors), FLOYD_REAL_F64 (for double) and FLOYD_SUFFIX (the
+ * tail of every exported name, such as avx2_f32).
+ *
+ *   vec, VL              VL reals; every vector header has 32 bytes, so that reductions have the same lanes
+ *   vmask                one truth value per lane
+ *   vfma(a,b,c)          a*b + c, rounded once where the processor can
+ *   vmax(a,b)            a > b ? a : b, so b where either is NaN; vmin likewise
+ *   vexponent(t)         2^e per lane, where t = e + FLOYD_ROUND_MAGIC
+ *   vmask_equal_bytes    lanes whose byte equals value
+ *   vload_f16 ...        exact widening and round-to-nearest-even narrowing of VL half types (fp32 only)
+ */
+#ifndef FLOYD_VEC_H
+#define FLOYD_VEC_H
+
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+
+#ifdef FLOYD_REAL_F64
+typedef double real;
+#define FLOYD_ROUND_MAGIC 0x1.8p52 /* x + this - this is x rounded to an integer */
+#else
+typedef float real;
+#define FLOYD_ROUND_MAGIC 0x1.8p23f
+#endif
+
+#include FLOYD_VEC_HEADER
+
+#define FLOYD_PASTE2(a, b) a##_##b
+#define FLOYD_PASTE(a, b) FLOYD_PASTE2(a, b)
+#define FLOYD_NAME(stem) FLOYD_PASTE(stem, FLOYD_SUFFIX)
+
+/* Unrolls a loop of constant length, so that arrays indexed by it live in registers. */
+#if defined(__clang__)
+#define FLOYD_UNROLL _Pragma("clang loop unroll(full)")
+#else
+#define FLOYD_UNROLL _Pragma("GCC unroll 16")
+#endif
+
+/*
+ * The sum of the lanes, always folded in halves: (0+4, 1+5, 2+6, 3+7), and so on. This order is part of the
+ * promise about bits.
+ */
+static inline real vfold(vec a) {
+    real lane[VL];
+    vstore(lane, a);
+    for (int half = VL / 2; half > 0; half /= 2)
+        for (int i = 0; i < half; i++) lane[i] = lane[i] + lane[i + half];
+    return lane[0];
+}
+
+/* The greatest lane; NaN lanes are ignored or not, so callers look for NaN themselves. */
+static inline real vfold_max(vec a) {
+    real lane[VL];
+    vstore(lane, a);
+    real greatest = lane[0];
+    for (int i = 1; i < VL; i++) greatest = lane[i] > greatest ? lane[i] : greatest;
+    return greatest;
+}
+
+#endif

@@ -1,0 +1,52 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* One checked problem: what was asked, in the one form that everything behind the public interface works from. */
+#ifndef FLOYD_PROBLEM_H
+#define FLOYD_PROBLEM_H
+
+#include <stdbool.h>
+
+#include "floydattn.h"
+
+typedef enum floyd_role {
+    FLOYD_ROLE_Q,
+    FLOYD_ROLE_K1,
+    FLOYD_ROLE_V1,
+    FLOYD_ROLE_K2,
+    FLOYD_ROLE_V2,
+    FLOYD_ROLE_MASK,
+    FLOYD_ROLE_Y,
+    FLOYD_ROLE_MAX,
+    FLOYD_ROLE_SUM,
+    FLOYD_ROLE_DY,
+    FLOYD_ROLE_DQ,
+    FLOYD_ROLE_DK1,
+    FLOYD_ROLE_DV1,
+    FLOYD_ROLE_DK2,
+    FLOYD_ROLE_DV2,
+    FLOYD_ROLES
+} floyd_role;
+
+typedef struct floyd_problem {
+    int64_t B, H, N, M, K, D;
+    double scale; /* already rounded to the accumulator's type */
+    bool backward;
+    bool continued; /* forward: carry; backward: add */
+    bool zero_grad;
+    bool fp64;   /* the accumulator's type */
+    int threads; /* as asked: 0 = default */
+    floyd_progress_fn progress;
+    void *progress_user;
+    bool has[FLOYD_ROLES];
+    floyd_tensor tensor[FLOYD_ROLES]; /* of those it has; the mask's axes of size 1 have stride 0 */
+} floyd_problem;
+
+/* From public arguments to a checked problem. Data pointers are not looked at. */
+floyd_status floyd_problem_forward(const floyd_forward_args *args, const floyd_options *options,
+                                   floyd_problem *problem);
+floyd_status floyd_problem_backward(const floyd_backward_args *args, const floyd_options *options,
+                                    floyd_problem *problem);
+
+/* What is checked when data is about to be touched: pointers, the workspace, and that outputs share no byte. */
+floyd_status floyd_problem_memory(const floyd_problem *problem, const void *workspace, size_t bytes, size_t needed);
+
+#endif

@@ -1,0 +1,74 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What forward and backward share in getting at one tile: views, the mask, the images of K2 and V2. */
+#include <string.h>
+
+#include "run.h"
+
+floyd_span floyd_span_of(const floyd_axis *axis, int64_t tile) {
+    return (floyd_span){floyd_axis_begin(axis, tile), floyd_axis_length(axis, tile)};
+}
+
+/* Where a head's first element lies. */
+static char *head_data(const floyd_problem *p, const floyd_tensor *tensor, int64_t head) {
+    const int64_t index = head / p->H * tensor->stride[0] + head % p->H * tensor->stride[1];
+    return (char *)tensor->data + index * (int64_t)floyd_dtype_size(tensor->dtype);
+}
+
+floyd_view floyd_view_of(const floyd_problem *p, floyd_role role, int64_t head, int slab_axis, int64_t slab,
+                         int row_axis, int64_t row) {
+    const floyd_tensor *tensor = &p->tensor[role];
+    const int64_t at = slab * tensor->stride[slab_axis] + row * tensor->stride[row_axis];
+    return (floyd_view){head_data(p, tensor, head) + at * (int64_t)floyd_dtype_size(tensor->dtype), tensor->dtype,
+                        tensor->stride[slab_axis], tensor->stride[row_axis], tensor->stride[4]};
+}
+
+/* One row of codes, 0 or 1; returns how many are masked. */
+static int64_t code_row(const uint8_t *mask, int64_t stride, int64_t count, uint8_t *codes) {
+    int64_t masked = 0;
+    if (stride == 1)
+        for (int64_t k = 0; k < count; k++) masked += codes[k] = mask[k] != 0;
+    else
+        for (int64_t k = 0; k < count; k++) masked += codes[k] = mask[k * stride] != 0;
+    return masked;
+}
+
+floyd_masked floyd_mask_tile(const floyd_problem *p, const floyd_layout *layout, int64_t head, floyd_span n,
+                             floyd_span m, floyd_span k, uint8_t *buffer, floyd_codes *codes) {
+    static const floyd_tensor none = {0};
+    const bool given = p->has[FLOYD_ROLE_MASK];
+    const floyd_tensor *mask = given ? &p->tensor[FLOYD_ROLE_MASK] : &none;
+    const int64_t *stride = mask->stride;
+    const int64_t slabs = stride[2] == 0 ? 1 : n.length, rows = stride[3] == 0 ? 1 : m.length;
+    const uint8_t *from = (const uint8_t *)(given ? head_data(p, mask, head) : NULL);
+    int64_t masked = 0;
+    codes->data = NULL;
+    codes->row = rows == 1 ? 0 : layout->ldk;
+    codes->slab = slabs == 1 ? 0 : rows * layout->ldk;
+    for (int64_t i = 0; i < slabs; i++)
+        for (int64_t j = 0; j < rows; j++) {
+            uint8_t *row = buffer + (i * rows + j) * layout->ldk;
+            memset(row + k.length, FLOYD_ABSENT, (size_t)(layout->ldk - k.length));
+            if (given)
+                masked +=
+                    code_row(from + (n.begin + i) * stride[2] + (m.begin + j) * stride[3] + k.begin * stride[4],
+                             stride[4], k.length, row);
+            else
+                memset(row, FLOYD_LIVE, (size_t)k.length);
+        }
+    if (masked > 0 || k.length % FLOYD_PAD != 0) codes->data = buffer;
+    if (masked == 0) return FLOYD_NONE_MASKED;
+    return masked == slabs * rows * k.length ? FLOYD_ALL_MASKED : FLOYD_SOME_MASKED;
+}
+
+void floyd_pack_km(const floyd_run *run, floyd_role role, int64_t head, floyd_span k, floyd_span m, char *slab,
+                   char *rows, char *columns) {
+    const floyd_layout *l = &run->plan->layout;
+    const size_t real = run->plan->real;
+    const int64_t d = run->problem->D;
+    const floyd_view from = floyd_view_of(run->problem, role, head, 3, m.begin, 2, k.begin);
+    for (int64_t i = 0; i < m.length; i++) {
+        if (rows) run->kernels->pack(&from, i, k.length, d, rows + (size_t)(i * l->slab_k) * real, l->ldd);
+        if (columns)
+            run->kernels->pack_transposed(&from, i, k.length, d, l, slab, columns + (size_t)(i * l->slab_t) * real);
+    }
+}
