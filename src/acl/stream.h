@@ -22,8 +22,8 @@ typedef struct acl_work {
 
 /*
  * Returns ACL_SUCCESS; ACL_ERROR_RT_CONTEXT_NULL (107002) when stream is NULL and the thread has no context;
- * ACL_ERROR_INVALID_RESOURCE... codes of ACL for a handle that is unknown or of another context; or a bad-alloc code.
- * On failure nothing was queued and drop is not called.
+ * ACL_ERROR_INVALID_RESOURCE... codes of ACL for a handle that is unknown or of another context; or a bad-alloc
+ * code. On failure nothing was queued and drop is not called.
  */
 aclError acl_stream_submit(aclrtStream stream, acl_work work);
 
