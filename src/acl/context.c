@@ -16,6 +16,7 @@ void acl_context_set_current(aclrtContext context) {
 }
 
 aclError acl_context_current(const char *function, acl_context **context) {
+    *context = NULL;
     if (current.context == NULL) {
         return acl_report(ACL_ERROR_RT_CONTEXT_NULL,
                           "%s: this thread has no context; it needs aclrtSetDevice, aclrtCreateContext or "
@@ -44,6 +45,7 @@ static void free_context(acl_object *object) {
 }
 
 aclError acl_context_create(const char *function, int32_t device, acl_context **context) {
+    *context = NULL;
     acl_context *made = calloc(1, sizeof *made);
     if (made == NULL) return acl_report_no_memory(function);
     made->device = device;

@@ -42,6 +42,7 @@ static void free_event(acl_object *object) {
 }
 
 static aclError get_event(const char *function, aclrtEvent handle, event **e) {
+    *e = NULL;
     if (handle == NULL) return acl_report_null(function, "event");
     *e = (event *)acl_get(handle, ACL_KIND_EVENT);
     if (*e != NULL) return ACL_SUCCESS;
@@ -71,16 +72,16 @@ static aclError create(const char *function, aclrtEvent *handle, bool ex, uint32
     return acl_report_no_memory(function);
 }
 
-aclError aclrtCreateEvent(aclrtEvent *event) {
-    return create(__func__, event, false, KNOWN_FLAGS);
+aclError aclrtCreateEvent(aclrtEvent *handle) {
+    return create(__func__, handle, false, KNOWN_FLAGS);
 }
 
-aclError aclrtCreateEventWithFlag(aclrtEvent *event, uint32_t flag) {
-    return create(__func__, event, false, flag);
+aclError aclrtCreateEventWithFlag(aclrtEvent *handle, uint32_t flag) {
+    return create(__func__, handle, false, flag);
 }
 
-aclError aclrtCreateEventExWithFlag(aclrtEvent *event, uint32_t flag) {
-    return create(__func__, event, true, flag);
+aclError aclrtCreateEventExWithFlag(aclrtEvent *handle, uint32_t flag) {
+    return create(__func__, handle, true, flag);
 }
 
 aclError aclrtDestroyEvent(aclrtEvent handle) {
@@ -297,8 +298,8 @@ static aclError synchronize(const char *function, aclrtEvent handle, int32_t tim
     return status;
 }
 
-aclError aclrtSynchronizeEvent(aclrtEvent event) {
-    return synchronize(__func__, event, ACL_FOREVER);
+aclError aclrtSynchronizeEvent(aclrtEvent handle) {
+    return synchronize(__func__, handle, ACL_FOREVER);
 }
 
 aclError aclrtSynchronizeEventWithTimeout(aclrtEvent handle, int32_t timeout) {

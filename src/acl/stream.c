@@ -112,6 +112,7 @@ aclError acl_stream_create(const char *function, acl_context *context, aclrtStre
 }
 
 aclError acl_stream_get(const char *function, aclrtStream handle, acl_stream **stream) {
+    *stream = NULL;
     acl_context *context;
     aclError status = acl_context_current(function, &context);
     if (status != ACL_SUCCESS) return status;
