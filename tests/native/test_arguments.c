@@ -1,0 +1,165 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Pointers, data types and sizes: each argument of each function spoilt in each way. */
+#include "cmocka_all.h"
+
+#include "refusal.h"
+
+static call *plain(int backward) {
+    return call_new(backward, FLOYD_F32, 0);
+}
+
+/* Runs the body once for each argument of each operation. */
+typedef void (*spoil)(call *c, enum role r);
+
+static void for_each_argument(spoil body) {
+    for (int backward = 0; backward < 2; backward++)
+        for (enum role r = T_Q; r < ROLES; r++) {
+            call *c = plain(backward);
+            if (call_has(c, r))
+                body(c, r);
+            else
+                call_free(c);
+        }
+}
+
+static void without_tensor(call *c, enum role r) {
+    *call_slot(c, r) = NULL;
+    if (call_may_omit(c, r))
+        call_free(c);
+    else
+        expect_refusal(c, QUERY_AND_RUN, FLOYD_ERROR_NULL, role_names[r], NULL, NULL);
+}
+
+static void without_data(call *c, enum role r) {
+    c->views[r].data = NULL;
+    expect_refusal(c, RUN_ONLY, FLOYD_ERROR_NULL, role_names[r], NULL, NULL);
+}
+
+static void test_null(void **state) {
+    (void)state;
+    for_each_argument(without_tensor);
+    for_each_argument(without_data);
+}
+
+static void test_null_structures(void **state) {
+    size_t bytes = 7;
+    (void)state;
+    assert_int_equal(floyd_forward_workspace(NULL, NULL, &bytes), FLOYD_ERROR_NULL);
+    assert_int_equal(floyd_backward_workspace(NULL, NULL, &bytes), FLOYD_ERROR_NULL);
+    assert_int_equal(floyd_forward(NULL, NULL, &bytes, sizeof bytes), FLOYD_ERROR_NULL);
+    assert_int_equal(floyd_backward(NULL, NULL, &bytes, sizeof bytes), FLOYD_ERROR_NULL);
+    assert_int_equal(bytes, 7);
+    for (int backward = 0; backward < 2; backward++) {
+        call *c = plain(backward);
+        assert_int_equal(backward ? floyd_backward_workspace(&c->bargs, NULL, NULL)
+                                  : floyd_forward_workspace(&c->fargs, NULL, NULL),
+                         FLOYD_ERROR_NULL);
+        call_free(c);
+    }
+}
+
+/* Each type that an argument cannot have, out of all values and some that are none. */
+static void test_dtype(void **state) {
+    static const int dtypes[] = {FLOYD_F32, FLOYD_F64, FLOYD_F16, FLOYD_BF16, FLOYD_U8, 5, -1, 1000};
+    (void)state;
+    for (int own = 0; own < 4; own++)
+        for (int d = 0; d < 8; d++)
+            for (int backward = 0; backward < 2; backward++)
+                for (enum role r = T_Q; r < ROLES; r++) {
+                    call *c = call_new(backward, (floyd_dtype)own, 0);
+                    const int wrong = dtypes[d], accumulator = (int)accumulator_of((floyd_dtype)own);
+                    const int statistic = r == T_MAX || r == T_SUM;
+                    const int fits = r == T_MASK ? wrong == FLOYD_U8
+                                     : statistic ? wrong == accumulator
+                                                 : wrong == own || ((HALVES >> r & 1) && wrong == accumulator);
+                    c->views[r].dtype = (floyd_dtype)wrong;
+                    if (!call_has(c, r) || fits)
+                        call_free(c);
+                    else /* another type of q makes the next tensor the one that disagrees */
+                        expect_refusal(c, QUERY_AND_RUN, FLOYD_ERROR_DTYPE,
+                                       r == T_Q && d < 4 ? NULL : role_names[r], NULL, NULL);
+                }
+}
+
+/* Which sizes an argument is the first to say: there another value makes a later argument disagree. */
+static int defines(enum role r, int axis) {
+    return r == T_Q || (r == T_K1 && axis == 3);
+}
+
+static int64_t size_of_role(const call *c, enum role r, int axis) {
+    return c->p.t[r].view.size[axis];
+}
+
+static void with_other_sizes(call *c, enum role r) {
+    const int backward = c->backward;
+    call_free(c);
+    for (int axis = 0; axis < 5; axis++)
+        for (int64_t change = -1; change <= 1; change += 2) {
+            const int copies = (r == T_MAX || r == T_SUM) && axis == 4;
+            call *spoilt = plain(backward);
+            const int64_t needed = size_of_role(spoilt, r, axis);
+            if (copies || (r == T_MASK && needed == 1)) {
+                call_free(spoilt);
+                continue;
+            }
+            spoilt->views[r].size[axis] += change;
+            if (defines(r, axis))
+                expect_refusal(spoilt, QUERY_AND_RUN, FLOYD_ERROR_SHAPE, NULL, NULL, NULL);
+            else
+                expect_refusal(spoilt, QUERY_AND_RUN, FLOYD_ERROR_SHAPE, role_names[r], number(needed + change),
+                               number(needed));
+        }
+}
+
+static void with_negative_sizes(call *c, enum role r) {
+    const int backward = c->backward;
+    call_free(c);
+    for (int axis = 0; axis < 5; axis++) {
+        call *spoilt = plain(backward);
+        spoilt->views[r].size[axis] = -3;
+        expect_refusal(spoilt, QUERY_AND_RUN, FLOYD_ERROR_SHAPE, role_names[r], number(-3), NULL);
+    }
+}
+
+static void without_copies(call *c, enum role r) {
+    if (r != T_MAX && r != T_SUM) {
+        call_free(c);
+        return;
+    }
+    c->views[r].size[4] = 0;
+    expect_refusal(c, QUERY_AND_RUN, FLOYD_ERROR_SHAPE, role_names[r], number(0), NULL);
+}
+
+static void with_other_mask_size(call *c, enum role r) {
+    if (r != T_MASK) {
+        call_free(c);
+        return;
+    }
+    c->views[T_MASK].size[1] = 2;
+    expect_refusal(c, QUERY_AND_RUN, FLOYD_ERROR_SHAPE, "mask", number(2), number(REFUSAL_H));
+}
+
+static void test_shape(void **state) {
+    (void)state;
+    for_each_argument(with_other_sizes);
+    for_each_argument(with_negative_sizes);
+    for_each_argument(without_copies);
+    for_each_argument(with_other_mask_size);
+}
+
+/* max and sum may have different numbers of copies. */
+static void test_copies_may_differ(void **state) {
+    (void)state;
+    call *c = plain(0);
+    size_t bytes;
+    c->views[T_MAX].size[4] = 1;
+    assert_int_equal(floyd_forward_workspace(&c->fargs, &c->options, &bytes), FLOYD_OK);
+    call_free(c);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_null), cmocka_unit_test(test_null_structures),
+                                       cmocka_unit_test(test_dtype), cmocka_unit_test(test_shape),
+                                       cmocka_unit_test(test_copies_may_differ)};
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,118 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Sizes of 0: a sum over nothing is 0 and is written; adding nothing changes nothing. */
+#include "cmocka_all.h"
+
+#include "check.h"
+
+#include <float.h>
+
+/* Bit 0..5 of zeroed: B, H, N, M, K, D is 0. */
+static spec spec_with_zeros(unsigned zeroed) {
+    int64_t size[] = {2, 1, 5, 7, 9, 8};
+    for (int i = 0; i < 6; i++)
+        if (zeroed >> i & 1) size[i] = 0;
+    return spec_of(size[0], size[1], size[2], size[3], size[4], size[5]);
+}
+
+static void test_every_combination(void **state) {
+    (void)state;
+    for (unsigned zeroed = 0; zeroed < 64; zeroed++)
+        for (int dtype = 0; dtype < 4; dtype++) {
+            spec s = spec_with_zeros(zeroed);
+            s.dtype = (floyd_dtype)dtype;
+            s.mask = zeroed % 3 == 0 ? MASK_RANDOM : MASK_NONE;
+            s.threads = 1 + (int)(zeroed % 2);
+            run_and_check(&s);
+        }
+}
+
+static void expect_all(const tensor *t, double value, const char *name) {
+    int64_t index[5] = {0};
+    assert_true(tensor_count(&t->view) > 0);
+    do
+        if (!(tensor_get(&t->view, index) == value))
+            fail_msg("%s holds %g, not %g", name, tensor_get(&t->view, index), value);
+    while (tensor_next(&t->view, index));
+}
+
+static void test_no_pivots(void **state) {
+    (void)state;
+    spec s = spec_with_zeros(1 << 4);
+    s.R = 8;
+    problem p = problem_new(&s);
+    run_forward(&p);
+    expect_all(&p.t[T_MAX], -FLT_MAX, "max");
+    expect_all(&p.t[T_SUM], 0, "sum");
+    expect_all(&p.t[T_Y], 0, "y");
+    run_backward(&p);
+    expect_all(&p.t[T_DQ], 0, "dq");
+    problem_free(&p);
+}
+
+static void test_one_axis_of_pairs(void **state) {
+    (void)state;
+    spec s = spec_with_zeros(1 << 2);
+    problem p = problem_new(&s);
+    run_backward(&p);
+    expect_all(&p.t[T_DK2], 0, "dk2");
+    expect_all(&p.t[T_DV2], 0, "dv2");
+    problem_free(&p);
+    s = spec_with_zeros(1 << 3);
+    p = problem_new(&s);
+    run_backward(&p);
+    expect_all(&p.t[T_DK1], 0, "dk1");
+    expect_all(&p.t[T_DV1], 0, "dv1");
+    problem_free(&p);
+}
+
+/* D = 0: every score is 0. */
+static void test_no_features(void **state) {
+    (void)state;
+    spec s = spec_with_zeros(1 << 5);
+    problem p = problem_new(&s);
+    run_forward(&p);
+    expect_all(&p.t[T_MAX], 0, "max");
+    expect_all(&p.t[T_SUM], 9, "sum");
+    problem_free(&p);
+}
+
+static void test_add_nothing(void **state) {
+    (void)state;
+    for (int axis = 2; axis <= 4; axis++) {
+        spec s = spec_with_zeros(1u << axis);
+        problem p = problem_new(&s);
+        floyd_backward_args args = backward_args(&p, GRADIENTS);
+        args.add = 1;
+        for (enum role r = T_DQ; r < ROLES; r++) tensor_fill_normal(&p.t[r].view, 50 + r, 0, 1);
+        problem before = problem_new(&s);
+        for (enum role r = T_DQ; r < ROLES; r++) tensor_fill_normal(&before.t[r].view, 50 + r, 0, 1);
+        assert_int_equal(run_backward_args(&args, NULL), FLOYD_OK);
+        expect_same_bits(&p, &before, GRADIENTS, "adding nothing");
+        problem_free(&p);
+        problem_free(&before);
+    }
+}
+
+static void test_carry_nothing(void **state) {
+    (void)state;
+    spec s = spec_with_zeros(1 << 4);
+    problem p = problem_new(&s), before = problem_new(&s);
+    for (enum role r = T_Y; r <= T_SUM; r++) {
+        tensor_fill_normal(&p.t[r].view, 60 + r, 5, 1);
+        tensor_fill_normal(&before.t[r].view, 60 + r, 5, 1);
+    }
+    floyd_forward_args args = forward_args(&p, FORWARD_OUTPUTS);
+    args.carry = 1;
+    assert_int_equal(run_forward_args(&args, NULL), FLOYD_OK);
+    expect_same_bits(&p, &before, FORWARD_OUTPUTS, "carrying nothing on");
+    problem_free(&p);
+    problem_free(&before);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_every_combination), cmocka_unit_test(test_no_pivots),
+        cmocka_unit_test(test_one_axis_of_pairs), cmocka_unit_test(test_no_features),
+        cmocka_unit_test(test_add_nothing),       cmocka_unit_test(test_carry_nothing)};
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

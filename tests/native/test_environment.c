@@ -1,0 +1,137 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The caller's floating-point environment: another rounding mode, flush-to-zero and denormals-are-zero
+ * change no bit, and the caller finds them as they were.
+ */
+#include "cmocka_all.h"
+
+#include "check.h"
+
+#include <fenv.h>
+#include <stdlib.h>
+#if defined(__x86_64__)
+#include <xmmintrin.h>
+enum { FLUSH_AND_DENORMALS = 0x8040, FLAGS = 0x3F };
+static unsigned control(void) {
+    return _mm_getcsr() & ~(unsigned)FLAGS;
+}
+static void flush(void) {
+    _mm_setcsr(_mm_getcsr() | FLUSH_AND_DENORMALS);
+}
+#else
+static unsigned control(void) {
+    return (unsigned)fegetround();
+}
+static void flush(void) {}
+#endif
+
+/* Denormal scores, values and gradients, so that a flush would show. */
+static problem denormal_problem(int dtype, int threads) {
+    spec s = spec_of(1, 2, 35, 18, 40, 12);
+    s.dtype = (floyd_dtype)dtype;
+    s.threads = threads;
+    problem p = problem_new(&s);
+    const double small[] = {1e-39, 1e-309, 1e-6, 1e-39};
+    for (enum role r = T_V1; r <= T_DY; r++)
+        if (r == T_V1 || r == T_V2 || r == T_DY) tensor_fill_normal(&p.t[r].view, r, 0, small[dtype]);
+    return p;
+}
+
+static void run_both(problem *p) {
+    run_forward(p);
+    run_backward(p);
+}
+
+static void check_environment(int dtype, int threads, int rounding, int flushing) {
+    fenv_t before;
+    problem plain = denormal_problem(dtype, 1), other = denormal_problem(dtype, threads);
+    run_both(&plain);
+    fegetenv(&before);
+    assert_int_equal(fesetround(rounding), 0);
+    if (flushing) flush();
+    const unsigned wanted = control();
+    run_both(&other);
+    const unsigned found = control();
+    const int found_rounding = fegetround();
+    fesetenv(&before);
+    assert_int_equal(found, wanted);
+    assert_int_equal(found_rounding, rounding);
+    expect_same_bits(&plain, &other, FORWARD_OUTPUTS | GRADIENTS, "another floating-point environment");
+    problem_free(&plain);
+    problem_free(&other);
+}
+
+static void test_environments(void **state) {
+    static const int modes[] = {FE_TONEAREST, FE_UPWARD, FE_DOWNWARD, FE_TOWARDZERO};
+    (void)state;
+    for (int dtype = 0; dtype < 4; dtype++)
+        for (int mode = 0; mode < 4; mode++)
+            for (int threads = 1; threads <= 3; threads += 2) {
+                check_environment(dtype, threads, modes[mode], 0);
+                check_environment(dtype, threads, modes[mode], 1);
+            }
+}
+
+/* Scale is rounded to fp32 under the library's rounding mode, not the caller's. */
+static void test_scale_rounding(void **state) {
+    (void)state;
+    spec s = spec_of(1, 1, 9, 17, 8, 8);
+    s.scale = 0.1;
+    problem plain = problem_new(&s), other = problem_new(&s);
+    run_both(&plain);
+    const int before = fegetround();
+    fesetround(FE_UPWARD);
+    run_both(&other);
+    fesetround(before);
+    expect_same_bits(&plain, &other, FORWARD_OUTPUTS | GRADIENTS, "another rounding of the scale");
+    problem_free(&plain);
+    problem_free(&other);
+}
+
+#if defined(__x86_64__)
+static int note_control(void *user, int64_t done, int64_t total) {
+    (void)done;
+    (void)total;
+    *(unsigned *)user = control();
+    return 0;
+}
+
+/* A callback of the caller's runs in the caller's environment, and a refused call leaves it alone. */
+static void test_callback_and_errors(void **state) {
+    (void)state;
+    spec s = spec_of(1, 1, 35, 18, 40, 12);
+    problem p = problem_new(&s);
+    unsigned seen = 0;
+    floyd_options options = FLOYD_OPTIONS_INIT;
+    options.threads = 2;
+    options.progress = note_control;
+    options.progress_user = &seen;
+    floyd_forward_args args = forward_args(&p, FORWARD_OUTPUTS);
+    const unsigned before = _mm_getcsr();
+    fesetround(FE_DOWNWARD);
+    flush();
+    const unsigned wanted = control();
+    const floyd_status good = run_forward_args(&args, &options);
+    args.q = NULL;
+    const floyd_status bad = run_forward_args(&args, &options);
+    const unsigned found = control();
+    _mm_setcsr(before);
+    fesetround(FE_TONEAREST);
+    assert_int_equal(good, FLOYD_OK);
+    assert_int_equal(bad, FLOYD_ERROR_NULL);
+    assert_int_equal(found, wanted);
+    assert_int_equal(seen, wanted);
+    problem_free(&p);
+}
+#endif
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+#if defined(__x86_64__)
+        cmocka_unit_test(test_callback_and_errors),
+#endif
+        cmocka_unit_test(test_environments),
+        cmocka_unit_test(test_scale_rounding)
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

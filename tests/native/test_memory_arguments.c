@@ -1,0 +1,218 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Strides, products that overflow, bytes that are shared, and the workspace's own errors. */
+#include "cmocka_all.h"
+
+#include "check.h"
+#include "refusal.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+static call *plain(int backward) {
+    return call_new(backward, FLOYD_F32, 0);
+}
+
+static void refuse_stride(int backward, enum role r, const int64_t stride[5]) {
+    call *c = plain(backward);
+    memcpy(c->views[r].stride, stride, sizeof c->views[r].stride);
+    expect_refusal(c, QUERY_AND_RUN, FLOYD_ERROR_STRIDE, role_names[r], NULL, NULL);
+}
+
+/* Stride 0, a stride one too short on each axis, and two axes that run into each other. */
+static void test_stride(void **state) {
+    (void)state;
+    for (int backward = 0; backward < 2; backward++)
+        for (enum role r = T_Q; r < ROLES; r++) {
+            call *c = plain(backward);
+            const floyd_tensor t = c->views[r];
+            const int writes = call_writes(c, r);
+            call_free(c);
+            for (int axis = 0; writes && axis < 5; axis++) {
+                int64_t stride[5];
+                memcpy(stride, t.stride, sizeof stride);
+                stride[axis] = 0;
+                refuse_stride(backward, r, stride);
+                if (axis == 4) continue;
+                /* Exactly the summed extent of the smaller ones: the element after the last one's place. */
+                stride[axis] = -(t.stride[axis] - 1);
+                refuse_stride(backward, r, stride);
+                stride[axis] = t.stride[axis + 1];
+                refuse_stride(backward, r, stride);
+            }
+        }
+}
+
+/* The rule is about |stride| and says nothing of axes of size 1: [D,N,M,..] orders and gaps are accepted. */
+static void test_strides_that_are_fine(void **state) {
+    (void)state;
+    call *c = plain(1);
+    floyd_tensor *t = &c->views[T_DQ];
+    size_t bytes;
+    /* Innermost n, then d reversed, m, h, b: each |stride| is the extent of those before it. */
+    t->stride[2] = 1;
+    t->stride[4] = -REFUSAL_N;
+    t->stride[3] = REFUSAL_N * REFUSAL_D;
+    assert_int_equal(floyd_backward_workspace(&c->bargs, &c->options, &bytes), FLOYD_OK);
+    /* One more than the summed extent (5 - 1) * 1 + (13 - 1) * 5 is enough. */
+    t->stride[3] = (REFUSAL_N - 1) + (REFUSAL_D - 1) * REFUSAL_N + 1;
+    assert_int_equal(floyd_backward_workspace(&c->bargs, &c->options, &bytes), FLOYD_OK);
+    t->stride[3]--;
+    assert_int_equal(floyd_backward_workspace(&c->bargs, &c->options, &bytes), FLOYD_ERROR_STRIDE);
+    call_free(c);
+}
+
+static void test_overflow_of_strides(void **state) {
+    static const int64_t strides[] = {INT64_MAX, INT64_MIN, INT64_MAX / 2, INT64_C(1) << 61, -(INT64_C(1) << 61)};
+    (void)state;
+    for (int backward = 0; backward < 2; backward++)
+        for (enum role r = T_Q; r < ROLES; r++)
+            for (int i = 0; i < 5; i++) {
+                call *c = plain(backward);
+                if (!call_has(c, r)) {
+                    call_free(c);
+                    continue;
+                }
+                /* Axis 2 has 5 elements of at least one byte: 4 * 2^61 overflows. */
+                c->views[r].stride[2] = strides[i];
+                expect_refusal(c, QUERY_AND_RUN, FLOYD_ERROR_OVERFLOW, role_names[r], NULL, NULL);
+            }
+}
+
+static void test_overflow_of_sizes(void **state) {
+    static const int64_t shapes[][6] = {{INT64_C(1) << 40, INT64_C(1) << 40, 1, 1, 1, 1},
+                                        {1, 1, INT64_C(1) << 32, INT64_C(1) << 32, 1, 1},
+                                        {1, 1, 1, INT64_C(1) << 31, INT64_C(1) << 31, 2},
+                                        {1, INT64_MAX, 1, 1, 1, INT64_MAX},
+                                        {INT64_MAX, 1, 1, 1, 1, 1}};
+    (void)state;
+    for (int i = 0; i < 5; i++)
+        for (int backward = 0; backward < 2; backward++) {
+            call *c = plain(backward);
+            const int64_t *z = shapes[i];
+            const spec s = spec_of(z[0], z[1], z[2], z[3], z[4], z[5]);
+            for (enum role r = T_Q; r < ROLES; r++) {
+                role_size(&s, r, c->views[r].size);
+                memset(c->views[r].stride, 0, sizeof c->views[r].stride);
+                if (call_writes(c, r)) /* a shape whose elements could not be addressed: its strides overflow too */
+                    for (int a = 0; a < 5; a++) c->views[r].stride[a] = 1;
+            }
+            if (call_has(c, T_MASK)) *call_slot(c, T_MASK) = NULL;
+            expect_refusal(c, QUERY_AND_RUN, FLOYD_ERROR_OVERFLOW, NULL, NULL, NULL);
+        }
+}
+
+/* Inputs may share everything; they may repeat huge extents with stride 0. */
+static void test_inputs_may_overlap(void **state) {
+    (void)state;
+    spec s = spec_of(1, 1, 16, 16, 16, 8);
+    problem p = problem_new(&s);
+    floyd_forward_args args = forward_args(&p, FORWARD_OUTPUTS);
+    args.k1 = args.v1 = args.k2 = args.v2 = args.q;
+    assert_int_equal(run_forward_args(&args, NULL), FLOYD_OK);
+    double *q = tensor_values(&p.t[T_Q].view);
+    for (enum role r = T_K1; r <= T_V2; r++) tensor_assign(&p.t[r].view, q);
+    check_forward(&p);
+    free(q);
+    problem_free(&p);
+}
+
+/* Puts output r so that its first element is the last of tensor other, and the other way round. */
+static void refuse_overlap(int backward, enum role r, enum role other, int at_end) {
+    call *c = plain(backward);
+    if (!call_has(c, other)) {
+        call_free(c);
+        return;
+    }
+    const tensor *to = &c->p.t[other];
+    const size_t own = floyd_dtype_size(c->views[r].dtype), span = (size_t)tensor_count(&c->views[r]) * own;
+    c->views[r].data = at_end ? to->block + to->bytes - 1 : to->block + 1 - span;
+    expect_refusal(c, RUN_ONLY, FLOYD_ERROR_OVERLAP, role_names[r], role_names[other], NULL);
+}
+
+static void test_overlap(void **state) {
+    (void)state;
+    for (int backward = 0; backward < 2; backward++)
+        for (enum role r = T_Q; r < ROLES; r++)
+            for (enum role other = T_Q; other < ROLES; other++) {
+                call *c = plain(backward);
+                const int writes = call_writes(c, r);
+                call_free(c);
+                if (!writes || r == other) continue;
+                refuse_overlap(backward, r, other, 0);
+                refuse_overlap(backward, r, other, 1);
+            }
+}
+
+static void test_overlap_with_workspace(void **state) {
+    (void)state;
+    for (int backward = 0; backward < 2; backward++)
+        for (enum role r = T_Q; r < ROLES; r++)
+            for (int at_end = 0; at_end < 2; at_end++) {
+                call *c = plain(backward);
+                if (!call_writes(c, r)) {
+                    call_free(c);
+                    continue;
+                }
+                const size_t span = (size_t)tensor_count(&c->views[r]) * floyd_dtype_size(c->views[r].dtype);
+                assert_true(c->bytes > 0);
+                c->views[r].data = at_end ? c->workspace + c->bytes - 1 : c->workspace + 1 - span;
+                expect_refusal(c, RUN_ONLY, FLOYD_ERROR_OVERLAP, role_names[r], "workspace", NULL);
+            }
+}
+
+/* Side by side is no overlap: outputs and inputs in one block without a byte between them. */
+static void test_neighbours_are_fine(void **state) {
+    (void)state;
+    spec s = spec_of(1, 1, 9, 17, 8, 8);
+    problem p = problem_new(&s);
+    floyd_backward_args args = backward_args(&p, GRADIENTS);
+    floyd_tensor views[ROLES];
+    size_t total = 0;
+    store_reference_forward(&p);
+    for (enum role r = T_Q; r < ROLES; r++) total += p.t[r].bytes;
+    unsigned char *block = malloc(total), *at = block;
+    for (enum role r = T_Q; r < ROLES; r++) {
+        if (r == T_MASK) continue;
+        memcpy(at, p.t[r].block, p.t[r].bytes);
+        views[r] = p.t[r].view;
+        views[r].data = at;
+        at += p.t[r].bytes;
+        *backward_slot(&args, r) = &views[r];
+    }
+    assert_int_equal(run_backward_args(&args, NULL), FLOYD_OK);
+    run_backward(&p);
+    for (enum role r = T_DQ; r < ROLES; r++) expect_same_view(&views[r], &p.t[r].view, role_names[r]);
+    free(block);
+    problem_free(&p);
+}
+
+static void test_workspace(void **state) {
+    (void)state;
+    for (int backward = 0; backward < 2; backward++)
+        for (int empty = 0; empty < 2; empty++) {
+            call *c = plain(backward);
+            const size_t needed = c->bytes;
+            assert_true(needed > 0);
+            c->bytes = empty ? 0 : needed - 1;
+            expect_refusal(c, RUN_ONLY, FLOYD_ERROR_WORKSPACE, "workspace",
+                           number((int64_t)(empty ? 0 : needed - 1)), number((int64_t)needed));
+            c = plain(backward);
+            unsigned char *kept = c->workspace;
+            c->workspace = NULL;
+            free(kept);
+            expect_refusal(c, RUN_ONLY, FLOYD_ERROR_NULL, "workspace", NULL, NULL);
+        }
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_stride),
+                                       cmocka_unit_test(test_strides_that_are_fine),
+                                       cmocka_unit_test(test_overflow_of_strides),
+                                       cmocka_unit_test(test_overflow_of_sizes),
+                                       cmocka_unit_test(test_inputs_may_overlap),
+                                       cmocka_unit_test(test_overlap),
+                                       cmocka_unit_test(test_overlap_with_workspace),
+                                       cmocka_unit_test(test_neighbours_are_fine),
+                                       cmocka_unit_test(test_workspace)};
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

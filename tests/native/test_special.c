@@ -1,0 +1,217 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* NaN, infinities, overflow of the output type, denormal numbers, zeros. */
+#include "cmocka_all.h"
+
+#include "check.h"
+
+#include <float.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+static void put(problem *p, enum role r, int64_t i0, int64_t i1, int64_t i2, int64_t i3, int64_t i4, double value) {
+    tensor_set(&p->t[r].view, (const int64_t[5]){i0, i1, i2, i3, i4}, value);
+}
+
+/* A NaN in one row's query makes that row NaN, in max too, and no other row. */
+static void test_nan_query(void **state) {
+    (void)state;
+    for (int dtype = 0; dtype < 4; dtype++) {
+        spec s = spec_of(1, 1, 9, 19, 37, 8);
+        s.dtype = (floyd_dtype)dtype;
+        problem p = problem_new(&s);
+        put(&p, T_Q, 0, 0, 4, 7, 3, NAN);
+        run_forward(&p);
+        check_forward(&p);
+        assert_true(isnan(tensor_get(&p.t[T_MAX].view, (const int64_t[5]){0, 0, 4, 7, 0})));
+        store_reference_forward(&p);
+        run_backward(&p);
+        check_backward(&p);
+        problem_free(&p);
+    }
+}
+
+/* A NaN in one key reaches the rows that see it, wherever in the order of the pivots it stands. */
+static void test_nan_key(void **state) {
+    (void)state;
+    for (int64_t k = 0; k < 70; k += 23)
+        for (enum role r = T_K1; r <= T_V2; r++) {
+            spec s = spec_of(1, 1, 6, 18, 70, 8);
+            problem p = problem_new(&s);
+            const int pair_nk = r == T_K1 || r == T_V1;
+            put(&p, r, 0, 0, pair_nk ? 3 : k, pair_nk ? k : 5, 2, NAN);
+            run_forward(&p);
+            check_forward(&p);
+            store_reference_forward(&p);
+            run_backward(&p);
+            check_backward(&p);
+            problem_free(&p);
+        }
+}
+
+static uint64_t bits_of(const floyd_tensor *t, const int64_t index[5]) {
+    floyd_tensor one = *t;
+    uint64_t bits = 0;
+    size_t bytes;
+    for (int a = 0; a < 5; a++) {
+        one.data = (unsigned char *)one.data + index[a] * t->stride[a] * (int64_t)floyd_dtype_size(t->dtype);
+        one.size[a] = 1;
+    }
+    unsigned char *packed = tensor_packed(&one, &bytes);
+    memcpy(&bits, packed, bytes);
+    free(packed);
+    return bits;
+}
+
+static void write_bits(const floyd_tensor *t, uint64_t bits) {
+    const size_t width = floyd_dtype_size(t->dtype);
+    memcpy(t->data, &bits, width);
+}
+
+/* Whatever NaN goes in, signalling or negative or with a payload, one quiet pattern comes out. */
+static void test_one_nan_pattern(void **state) {
+    static const uint64_t quiet[] = {0x7FC00000u, 0x7FF8000000000000u, 0x7E00u, 0x7FC0u};
+    static const uint64_t odd[][3] = {{0xFFC12345u, 0x7F800001u, 0xFF812345u},
+                                      {0xFFF8000000012345u, 0x7FF0000000000001u, 0xFFF0000000012345u},
+                                      {0xFE01u, 0x7C01u, 0xFC23u},
+                                      {0xFFC1u, 0x7F81u, 0xFF82u}};
+    (void)state;
+    for (int dtype = 0; dtype < 4; dtype++)
+        for (int i = 0; i < 3; i++) {
+            spec s = spec_of(1, 1, 2, 17, 9, 8);
+            s.dtype = (floyd_dtype)dtype;
+            problem p = problem_new(&s);
+            write_bits(&p.t[T_Q].view, odd[dtype][i]);
+            run_forward(&p);
+            run_backward(&p);
+            const int64_t origin[5] = {0};
+            for (enum role r = T_Y; r < ROLES; r++)
+                if (r != T_DY) assert_int_equal(bits_of(&p.t[r].view, origin), quiet[p.t[r].view.dtype]);
+            problem_free(&p);
+        }
+}
+
+/* NaN and inf in K and V only where the mask hides them: finite results stay right, and repeat. */
+static void test_hidden_by_mask(void **state) {
+    static const double hidden[] = {NAN, INFINITY, -INFINITY};
+    (void)state;
+    for (int i = 0; i < 3; i++)
+        for (enum role r = T_K1; r <= T_V2; r++) {
+            spec s = spec_of(1, 1, 6, 18, 48, 8);
+            s.mask = MASK_PADDING;
+            s.threads = 1;
+            problem one = problem_new(&s);
+            s.threads = 3;
+            problem two = problem_new(&s);
+            const int pair_nk = r == T_K1 || r == T_V1;
+            problem *both[] = {&one, &two};
+            for (int j = 0; j < 2; j++) {
+                put(both[j], r, 0, 0, pair_nk ? 3 : 40, pair_nk ? 40 : 5, 2, hidden[i]);
+                run_forward(both[j]);
+                run_backward(both[j]);
+            }
+            expect_same_bits(&one, &two, FORWARD_OUTPUTS | GRADIENTS, "values under a mask");
+            /* Sums that never meet the hidden value are finite. */
+            const unsigned edge = pair_nk ? 1u << T_DK1 | 1u << T_DV1 : 1u << T_DK2 | 1u << T_DV2;
+            for (enum role o = T_Y; o < ROLES; o++)
+                if ((FORWARD_OUTPUTS | 1u << T_DQ | edge) >> o & 1)
+                    assert_true(isfinite(tensor_get(&one.t[o].view, (const int64_t[5]){0})));
+            problem_free(&one);
+            problem_free(&two);
+        }
+}
+
+/* An infinite V gives infinite or NaN Y where the formula does. */
+static void test_infinite_value(void **state) {
+    (void)state;
+    for (int dtype = 0; dtype < 4; dtype++) {
+        spec s = spec_of(1, 1, 5, 17, 20, 8);
+        s.dtype = (floyd_dtype)dtype;
+        problem p = problem_new(&s);
+        put(&p, T_V1, 0, 0, 2, 7, 1, INFINITY);
+        put(&p, T_V1, 0, 0, 3, 7, 1, INFINITY);
+        put(&p, T_V1, 0, 0, 3, 9, 1, -INFINITY);
+        run_forward(&p);
+        check_forward(&p);
+        assert_true(tensor_get(&p.t[T_Y].view, (const int64_t[5]){0, 0, 2, 3, 1}) == INFINITY);
+        assert_true(isnan(tensor_get(&p.t[T_Y].view, (const int64_t[5]){0, 0, 3, 3, 1})));
+        problem_free(&p);
+    }
+}
+
+/* Rounding to the output's type overflows to inf, as IEEE says: gradients of ones times 65504. */
+static void test_overflow_to_inf(void **state) {
+    (void)state;
+    spec s = spec_of(1, 1, 3, 17, 9, 8);
+    s.dtype = FLOYD_F16;
+    problem p = problem_new(&s);
+    store_reference_forward(&p);
+    tensor_fill_normal(&p.t[T_DY].view, 1, 65504, 0);
+    tensor_fill_normal(&p.t[T_SUM].view, 1, 0.5, 0);
+    run_backward(&p);
+    check_backward(&p);
+    assert_true(tensor_get(&p.t[T_DV1].view, (const int64_t[5]){0}) == INFINITY);
+    problem_free(&p);
+}
+
+static double largest_value(const floyd_tensor *t) {
+    double largest = 0;
+    int64_t index[5] = {0};
+    do largest = fmax(largest, fabs(tensor_get(t, index)));
+    while (tensor_next(t, index));
+    return largest;
+}
+
+/* Denormal inputs and outputs keep their value: gradual underflow is on. */
+static void test_denormals(void **state) {
+    static const double deviation[] = {1e-40, 1e-310, 1e-6, 1e-39};
+    (void)state;
+    for (int dtype = 0; dtype < 4; dtype++) {
+        spec s = spec_of(1, 1, 5, 17, 20, 8);
+        s.dtype = (floyd_dtype)dtype;
+        s.scale = 1;
+        problem p = problem_new(&s);
+        for (enum role r = T_V1; r <= T_DY; r++)
+            if (r == T_V1 || r == T_V2 || r == T_DY) tensor_fill_normal(&p.t[r].view, 90 + r, 0, deviation[dtype]);
+        run_forward(&p);
+        check_forward(&p);
+        assert_true(largest_value(&p.t[T_Y].view) > 0);
+        store_reference_forward(&p);
+        run_backward(&p);
+        check_backward(&p);
+        assert_true(largest_value(&p.t[T_DV1].view) > 0);
+        problem_free(&p);
+    }
+}
+
+/* No output is -0: a sum that comes to nothing is +0. */
+static void test_no_negative_zero(void **state) {
+    (void)state;
+    for (int dtype = 0; dtype < 4; dtype++) {
+        spec s = spec_of(1, 1, 5, 17, 20, 8);
+        s.dtype = (floyd_dtype)dtype;
+        s.scale = -0.0;
+        problem p = problem_new(&s);
+        tensor_fill_normal(&p.t[T_V1].view, 1, -0.0, 0);
+        tensor_fill_normal(&p.t[T_V2].view, 1, -0.0, 0);
+        run_forward(&p);
+        run_backward(&p);
+        for (enum role r = T_Y; r < ROLES; r++) {
+            int64_t index[5] = {0};
+            do {
+                const double value = tensor_get(&p.t[r].view, index);
+                if (r != T_DY && value == 0 && signbit(value)) fail_msg("%s holds -0", role_names[r]);
+            } while (tensor_next(&p.t[r].view, index));
+        }
+        problem_free(&p);
+    }
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_nan_query),       cmocka_unit_test(test_nan_key),
+        cmocka_unit_test(test_one_nan_pattern), cmocka_unit_test(test_hidden_by_mask),
+        cmocka_unit_test(test_infinite_value),  cmocka_unit_test(test_overflow_to_inf),
+        cmocka_unit_test(test_denormals),       cmocka_unit_test(test_no_negative_zero)};
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,65 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * A system that starts no more threads: the call says so and writes nothing. pthread_create() is ours
+ * here (the library finds the program's before the system's) and fails when told to.
+ */
+#define _GNU_SOURCE
+#include "cmocka_all.h"
+
+#include "check.h"
+
+#include <dlfcn.h>
+#include <errno.h>
+#include <pthread.h>
+#include <stdlib.h>
+#include <string.h>
+
+static int starts_left = -1; /* -1: no limit */
+
+int pthread_create(pthread_t *thread, const pthread_attr_t *attributes, void *(*start)(void *), void *argument) {
+    int (*real)(pthread_t *, const pthread_attr_t *, void *(*)(void *), void *);
+    void *symbol = dlsym(RTLD_NEXT, "pthread_create");
+    memcpy(&real, &symbol, sizeof real);
+    if (starts_left == 0) return EAGAIN;
+    if (starts_left > 0) starts_left--;
+    return real(thread, attributes, start, argument);
+}
+
+static void expect_refused(problem *p, int allowed) {
+    floyd_options options = FLOYD_OPTIONS_INIT;
+    const floyd_forward_args forward = forward_args(p, FORWARD_OUTPUTS);
+    const floyd_backward_args backward = backward_args(p, GRADIENTS);
+    options.threads = p->s.threads;
+    starts_left = allowed;
+    assert_int_equal(run_forward_args(&forward, &options), FLOYD_ERROR_SYSTEM);
+    assert_non_null(strstr(floyd_last_message(), "thread"));
+    starts_left = 0;
+    assert_int_equal(run_backward_args(&backward, &options), FLOYD_ERROR_SYSTEM);
+    for (enum role r = T_Y; r < ROLES; r++)
+        if (r != T_DY && !tensor_untouched(&p->t[r])) fail_msg("%s was written", role_names[r]);
+    starts_left = -1;
+}
+
+/* None can be started, then one of many; afterwards everything works, with that many and with one. */
+static void test_refused_then_fine(void **state) {
+    (void)state;
+    for (int allowed = 0; allowed <= 1; allowed++) {
+        spec s = spec_of(2, 2, 70, 65, 66, 12);
+        s.threads = 12;
+        problem p = problem_new(&s);
+        expect_refused(&p, allowed);
+        problem_free(&p);
+    }
+    spec s = spec_of(2, 2, 35, 33, 34, 12);
+    s.threads = 1;
+    starts_left = 0;
+    run_and_check(&s);
+    starts_left = -1;
+    s.threads = 12;
+    run_and_check(&s);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_refused_then_fine)};
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

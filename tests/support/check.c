@@ -1,0 +1,117 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "cmocka_all.h"
+
+#include "check.h"
+#include "golden.h"
+
+#include <float.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+double half_ulp(floyd_dtype dtype, double value) {
+    static const int mantissa[] = {23, 52, 10, 7}, lowest[] = {-126, -1022, -14, -126};
+    const double size = fabs(value);
+    const int exponent = size > 0 && isfinite(size) ? ilogb(size) : lowest[dtype];
+    return ldexp(0.5, (exponent > lowest[dtype] ? exponent : lowest[dtype]) - mantissa[dtype]);
+}
+
+static double largest_of(floyd_dtype dtype) {
+    static const double largest[] = {FLT_MAX, DBL_MAX, 65504, 0x1.FEp127};
+    return largest[dtype];
+}
+
+static int same_class(double got, double want) {
+    return isnan(want) ? isnan(got) : !isfinite(want) ? got == want : isfinite(got);
+}
+
+static void report(const problem *p, enum role r, const int64_t i[5], double got, double want, double allowed) {
+    const spec *s = &p->s;
+    print_error("B=%d H=%d N=%d M=%d K=%d D=%d R=%d dtype %d wide %x scale %g mean %g deviation %g mask %d axes %x "
+                "rule %d threads %d seed %d\n",
+                (int)s->B, (int)s->H, (int)s->N, (int)s->M, (int)s->K, (int)s->D, (int)s->R, (int)s->dtype, s->wide,
+                s->scale, s->mean, s->deviation, (int)s->mask, s->mask_axes, (int)s->rule, s->threads,
+                (int)s->seed);
+    fail_msg("%s[%d,%d,%d,%d,%d] is %.9g, the reference says %.9g, allowed is %.3g", role_names[r], (int)i[0],
+             (int)i[1], (int)i[2], (int)i[3], (int)i[4], got, want, allowed);
+}
+
+/* Rounding to the output's type may overflow: inf is right where golden comes within the tolerance of it. */
+static int overflows(floyd_dtype dtype, double got, double want, double allowed) {
+    return isinf(got) && fabs(want) + allowed >= largest_of(dtype) && (got > 0) == (want > 0);
+}
+
+static void check_role(const problem *p, const golden *g, enum role r) {
+    const floyd_tensor *t = &p->t[r].view;
+    const int per_row = r == T_MAX || r == T_SUM;
+    int64_t index[5] = {0};
+    for (int64_t i = 0, count = tensor_count(t); i < count; i++, tensor_next(t, index)) {
+        const int64_t at = per_row ? i / t->size[4] : i;
+        const double got = tensor_get(t, index), want = g->value[r][at];
+        const double allowed = half_ulp(t->dtype, want) + 16 * g->unit * g->terms[r][at];
+        if (overflows(t->dtype, got, want, allowed)) continue;
+        if (!same_class(got, want) || (isfinite(want) && !(fabs(got - want) <= allowed)))
+            report(p, r, index, got, want, allowed);
+    }
+}
+
+static void check_roles(const problem *p, golden *g, unsigned roles) {
+    for (enum role r = T_Y; r < ROLES; r++)
+        if (roles >> r & 1) check_role(p, g, r);
+    golden_free(g);
+}
+
+void check_forward(const problem *p) {
+    golden g = golden_forward(p);
+    check_roles(p, &g, FORWARD_OUTPUTS);
+}
+
+void check_backward(const problem *p) {
+    golden g = golden_backward(p);
+    check_roles(p, &g, GRADIENTS);
+}
+
+void store_reference_forward(problem *p) {
+    golden g = golden_forward(p);
+    for (enum role r = T_MAX; r <= T_SUM; r++) {
+        int64_t index[5] = {0};
+        const floyd_tensor *t = &p->t[r].view;
+        for (int64_t i = 0, count = tensor_count(t); i < count; i++, tensor_next(t, index))
+            tensor_set(t, index, g.value[r][i / t->size[4]]);
+    }
+    tensor_assign(&p->t[T_Y].view, g.value[T_Y]);
+    golden_free(&g);
+}
+
+void run_and_check(const spec *s) {
+    problem p = problem_new(s);
+    run_forward(&p);
+    check_forward(&p);
+    store_reference_forward(&p);
+    run_backward(&p);
+    check_backward(&p);
+    problem_free(&p);
+}
+
+void expect_same_view(const floyd_tensor *a, const floyd_tensor *b, const char *what) {
+    size_t bytes_a, bytes_b;
+    unsigned char *packed_a = tensor_packed(a, &bytes_a), *packed_b = tensor_packed(b, &bytes_b);
+    size_t i = 0;
+    while (i < bytes_a && packed_a[i] == packed_b[i]) i++;
+    free(packed_a);
+    free(packed_b);
+    if (bytes_a != bytes_b) fail_msg("%s: %zu bytes beside %zu", what, bytes_a, bytes_b);
+    if (i < bytes_a) fail_msg("%s: bits differ at element %zu", what, i / floyd_dtype_size(a->dtype));
+}
+
+void expect_same_bits(const problem *a, const problem *b, unsigned roles, const char *what) {
+    for (int r = 0; r < ROLES; r++) {
+        if (!(roles >> r & 1)) continue;
+        char text[200];
+        text[0] = 0;
+        strncat(text, what, 150);
+        strcat(text, ": ");
+        strcat(text, role_names[r]);
+        expect_same_view(&a->t[r].view, &b->t[r].view, text);
+    }
+}

@@ -1,0 +1,39 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Results against the double reference, element by element, with a derived tolerance.
+ *
+ * An output element is a sum of terms; T sums their magnitudes. With u the unit roundoff of the
+ * arithmetic (2^-24, fp64 2^-53), an implementation that computes everything in that arithmetic and
+ * rounds once at the end stays within
+ *     |out - golden| <= ulp(golden) / 2 + 16 u T
+ * where in T the weight |P| counts 4 + A times and, in dS, |dP - delta| is replaced by
+ * |dP - delta| (4 + A) + sum|dY V1| + sum|dY V2| + sum|dY Y|. A is the row's largest
+ * |scale| sum(|Q K1| + |Q K2|) over pivots that are not masked: exp() turns the absolute error u A of a
+ * score into that relative error of P. A factor of 16 leaves room for the growth of rounding errors with
+ * the length of a sum (measured: 1.3 to 4.5); rounding P or dS to a half type exceeds it ten times. In
+ * fp64 the reference rounds as the library does, so both errors count and 16 becomes 32. Weights below
+ * the smallest normal number may lose their low bits: each counts for that much more.
+ */
+#ifndef FLOYD_TEST_CHECK_H
+#define FLOYD_TEST_CHECK_H
+
+#include "problem.h"
+
+/* Reference forward of the problem, rounded into its Y, max and sum: the backward's inputs. */
+void store_reference_forward(problem *p);
+
+/* Fail the test at the first element outside the tolerance, printing the spec. */
+void check_forward(const problem *p);
+void check_backward(const problem *p);
+
+/* A forward and a backward of this spec, both judged. */
+void run_and_check(const spec *s);
+
+/* Half the distance between neighbours of value in this type. */
+double half_ulp(floyd_dtype dtype, double value);
+
+/* Whether the packed bytes of these roles agree; fails the test and names the role when not. */
+void expect_same_bits(const problem *a, const problem *b, unsigned roles, const char *what);
+void expect_same_view(const floyd_tensor *a, const floyd_tensor *b, const char *what);
+
+#endif

@@ -1,0 +1,21 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The reference's results of a problem, with the T of check.h beside every element. */
+#ifndef FLOYD_TEST_GOLDEN_H
+#define FLOYD_TEST_GOLDEN_H
+
+#include "floyd_reference.h"
+#include "problem.h"
+
+typedef struct golden {
+    floyd_reference ref;
+    double *in[ROLES]; /* what the problem's tensors hold */
+    double *value[ROLES], *terms[ROLES];
+    uint8_t *mask;
+    double unit, tiny; /* unit roundoff; what a weight may lose by underflow, in units of 16 u */
+} golden;
+
+golden golden_forward(const problem *p);
+golden golden_backward(const problem *p); /* from the Y, max, sum and dY that are stored */
+void golden_free(golden *g);
+
+#endif
