@@ -66,24 +66,38 @@ static double normal(void)
 static double load(const floyd_tensor *t, int64_t i)
 {
     switch (t->dtype) {
-    case FLOYD_F64: return ((double *)t->data)[i];
-    case FLOYD_F16: return floyd_reference_from_f16(((uint16_t *)t->data)[i]);
-    case FLOYD_BF16: return floyd_reference_from_bf16(((uint16_t *)t->data)[i]);
-    default: return (double)((float *)t->data)[i];
+    case FLOYD_F64:
+        return ((double *)t->data)[i];
+    case FLOYD_F16:
+        return floyd_reference_from_f16(((uint16_t *)t->data)[i]);
+    case FLOYD_BF16:
+        return floyd_reference_from_bf16(((uint16_t *)t->data)[i]);
+    default:
+        return (double)((float *)t->data)[i];
     }
 }
 
 static void store(floyd_tensor *t, int64_t i, double value)
 {
     switch (t->dtype) {
-    case FLOYD_F64: ((double *)t->data)[i] = value; break;
-    case FLOYD_F16: ((uint16_t *)t->data)[i] = floyd_reference_to_f16(value); break;
-    case FLOYD_BF16: ((uint16_t *)t->data)[i] = floyd_reference_to_bf16(value); break;
-    default: ((float *)t->data)[i] = (float)value;
+    case FLOYD_F64:
+        ((double *)t->data)[i] = value;
+        break;
+    case FLOYD_F16:
+        ((uint16_t *)t->data)[i] = floyd_reference_to_f16(value);
+        break;
+    case FLOYD_BF16:
+        ((uint16_t *)t->data)[i] = floyd_reference_to_bf16(value);
+        break;
+    default:
+        ((float *)t->data)[i] = (float)value;
     }
 }
 
-static int64_t count(const floyd_tensor *t) { return t->size[0] * t->size[1] * t->size[2] * t->size[3] * t->size[4]; }
+static int64_t count(const floyd_tensor *t)
+{
+    return t->size[0] * t->size[1] * t->size[2] * t->size[3] * t->size[4];
+}
 
 static floyd_tensor make(floyd_dtype dtype, int64_t b, int64_t h, int64_t x, int64_t y, int64_t d)
 {
@@ -178,9 +192,9 @@ static double verify(problem *p)
 {
     double worst = 0;
     p->exact[Y] = widen(&p->t[Y]), p->exact_max = widen(&p->max), p->exact_sum = widen(&p->sum);
-    const floyd_reference r = {p->B, p->H, p->N, p->M, p->K, p->D, p->scale, p->exact[Q], p->exact[K1], p->exact[V1],
-                               p->exact[K2], p->exact[V2], NULL, {0}, 0, p->exact[Y], p->exact_max, p->exact_sum,
-                               p->exact[DY]};
+    const floyd_reference r = {p->B,        p->H,         p->N,         p->M,         p->K,         p->D, p->scale,
+                               p->exact[Q], p->exact[K1], p->exact[V1], p->exact[K2], p->exact[V2], NULL, {0},
+                               0,           p->exact[Y],  p->exact_max, p->exact_sum, p->exact[DY]};
     double *a = must(malloc((size_t)(p->D + 1) * 2 * sizeof *a)), *c = a + p->D;
     for (int i = 0; i < 8; i++) {
         const int64_t bh = (p->B * p->H - 1) * i / 7, b = bh / p->H, h = bh % p->H;
@@ -220,9 +234,10 @@ static void report(const char *what, double flops, double *seconds, int repeat, 
 {
     qsort(seconds, (size_t)repeat, sizeof *seconds, by_value);
     const double best = seconds[0], median = seconds[repeat / 2];
-    printf("  %-8s min %9.3f ms  median %9.3f ms  %7.1f GFLOP/s  %5.1f %% of peak (median %5.1f %%)  workspace %.1f MiB\n",
-           what, best * 1e3, median * 1e3, flops / best * 1e-9, 100 * flops / best / peak, 100 * flops / median / peak,
-           (double)bytes / 1048576);
+    printf("  %-8s min %9.3f ms  median %9.3f ms  %7.1f GFLOP/s  %5.1f %% of peak (median %5.1f %%)  workspace "
+           "%.1f MiB\n",
+           what, best * 1e3, median * 1e3, flops / best * 1e-9, 100 * flops / best / peak,
+           100 * flops / median / peak, (double)bytes / 1048576);
 }
 
 static int measure(problem *p, int repeat)
@@ -256,7 +271,8 @@ static int measure(problem *p, int repeat)
 
 static int usage(void)
 {
-    fprintf(stderr, "usage: floyd_speed [--shape B,H,N,M,K,D] [--dtype f32|f64|f16|bf16] [--threads T] [--repeat R]\n");
+    fprintf(stderr,
+            "usage: floyd_speed [--shape B,H,N,M,K,D] [--dtype f32|f64|f16|bf16] [--threads T] [--repeat R]\n");
     return 2;
 }
 
@@ -272,8 +288,10 @@ int main(int argc, char **argv)
 {
     static const struct option options[] = {
         {"shape", 1, 0, 's'}, {"dtype", 1, 0, 'd'}, {"threads", 1, 0, 't'}, {"repeat", 1, 0, 'r'}, {0, 0, 0, 0}};
-    static const int64_t standard[][6] = {{1, 1, 128, 128, 128, 64}, {1, 1, 256, 256, 256, 32},
-                                          {1, 1, 256, 256, 256, 64}, {1, 1, 256, 256, 256, 128}};
+    static const int64_t standard[][6] = {{1, 1, 128, 128, 128, 64},
+                                          {1, 1, 256, 256, 256, 32},
+                                          {1, 1, 256, 256, 256, 64},
+                                          {1, 1, 256, 256, 256, 128}};
     problem p = {.dtype = FLOYD_F32, .threads = 1};
     int repeat = 5, option, wrong = 0;
     long long s[6] = {0};

@@ -11,7 +11,8 @@
 
 enum { CHAINS = 12, STEPS = 200000 }; /* 12 chains cover latency 4-5 at two a cycle, in 16 registers */
 
-static double now(void) {
+static double now(void)
+{
     struct timespec t;
     clock_gettime(CLOCK_MONOTONIC, &t);
     return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
@@ -21,7 +22,8 @@ static double now(void) {
 typedef double (*chains_fn)(volatile double *sink);
 
 #if defined(__x86_64__)
-__attribute__((target("avx2,fma"))) static double chains_avx2_f32(volatile double *sink) {
+__attribute__((target("avx2,fma"))) static double chains_avx2_f32(volatile double *sink)
+{
     __m256 acc[CHAINS];
     const __m256 a = _mm256_set1_ps((float)*sink), b = _mm256_set1_ps(1e-9f);
     for (int i = 0; i < CHAINS; i++) acc[i] = _mm256_set1_ps((float)i);
@@ -34,7 +36,8 @@ __attribute__((target("avx2,fma"))) static double chains_avx2_f32(volatile doubl
     return 2.0 * 8 * CHAINS * STEPS;
 }
 
-__attribute__((target("avx2,fma"))) static double chains_avx2_f64(volatile double *sink) {
+__attribute__((target("avx2,fma"))) static double chains_avx2_f64(volatile double *sink)
+{
     __m256d acc[CHAINS];
     const __m256d a = _mm256_set1_pd(*sink), b = _mm256_set1_pd(1e-9);
     for (int i = 0; i < CHAINS; i++) acc[i] = _mm256_set1_pd((double)i);
@@ -51,7 +54,8 @@ __attribute__((target("avx2,fma"))) static double chains_avx2_f64(volatile doubl
 typedef float wide_f32 __attribute__((vector_size(16)));
 typedef double wide_f64 __attribute__((vector_size(16)));
 
-static double chains_plain_f32(volatile double *sink) {
+static double chains_plain_f32(volatile double *sink)
+{
     wide_f32 acc[CHAINS];
     const float a = (float)*sink;
     for (int i = 0; i < CHAINS; i++) acc[i] = (wide_f32){(float)i, 1, 2, 3};
@@ -64,7 +68,8 @@ static double chains_plain_f32(volatile double *sink) {
     return 2.0 * 4 * CHAINS * STEPS;
 }
 
-static double chains_plain_f64(volatile double *sink) {
+static double chains_plain_f64(volatile double *sink)
+{
     wide_f64 acc[CHAINS];
     const double a = *sink;
     for (int i = 0; i < CHAINS; i++) acc[i] = (wide_f64){(double)i, 1};
@@ -77,7 +82,8 @@ static double chains_plain_f64(volatile double *sink) {
     return 2.0 * 2 * CHAINS * STEPS;
 }
 
-double floyd_fma_peak(const char *isa, int fp64, int repeats) {
+double floyd_fma_peak(const char *isa, int fp64, int repeats)
+{
     chains_fn chains = fp64 ? chains_plain_f64 : chains_plain_f32;
 #if defined(__x86_64__)
     if (strcmp(isa, "avx2") == 0) chains = fp64 ? chains_avx2_f64 : chains_avx2_f32;

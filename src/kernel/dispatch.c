@@ -19,13 +19,15 @@ typedef struct isa_entry {
     const floyd_kernels *f32, *f64;
 } isa_entry;
 
-static int always(void) {
+static int always(void)
+{
     return 1;
 }
 
 #ifdef FLOYD_X86_KERNELS
 /* The compiler's runtime asks cpuid and, through xgetbv, whether the system saves the registers. */
-static int has_avx2_fma(void) {
+static int has_avx2_fma(void)
+{
     __builtin_cpu_init();
     return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") && __builtin_cpu_supports("f16c");
 }
@@ -45,32 +47,37 @@ static pthread_once_t once = PTHREAD_ONCE_INIT;
 static int chosen = -1; /* -1: FLOYDATTN_ISA makes no sense */
 static char asked[64];  /* FLOYDATTN_ISA, or empty */
 
-static void choose(void) {
+static void choose(void)
+{
     const char *wish = getenv("FLOYDATTN_ISA");
     if (wish) snprintf(asked, sizeof asked, "%s", wish);
     for (int i = 0; i < ISAS && chosen < 0; i++)
         if (isas[i].supported() && (!asked[0] || strcmp(asked, isas[i].name) == 0)) chosen = i;
 }
 
-const floyd_kernels *floyd_kernels_get(int fp64) {
+const floyd_kernels *floyd_kernels_get(int fp64)
+{
     pthread_once(&once, choose);
     if (chosen < 0) return NULL;
     return fp64 ? isas[chosen].f64 : isas[chosen].f32;
 }
 
-const char *floyd_isa_asked(void) {
+const char *floyd_isa_asked(void)
+{
     pthread_once(&once, choose);
     return asked;
 }
 
-static const char *reason(int index) {
+static const char *reason(int index)
+{
     if (!isas[index].supported()) return "this processor or system lacks AVX2, FMA or F16C";
     if (index == chosen) return asked[0] ? "asked for by FLOYDATTN_ISA" : "the best that runs here";
     if (chosen < 0) return "runs here, but FLOYDATTN_ISA asks for one that does not";
     return asked[0] ? "runs here, but FLOYDATTN_ISA asks for another" : "runs here, but a better one does too";
 }
 
-int floyd_isa_get(int index, floyd_isa *isa) {
+int floyd_isa_get(int index, floyd_isa *isa)
+{
     if (index < 0 || index >= ISAS) return ISAS;
     pthread_once(&once, choose);
     isa->name = isas[index].name;

@@ -38,7 +38,8 @@ static const real floyd_exp_series[] = {0x1.6d4362p-10f, 0x1.123dcep-7f, 0x1.555
                                         0x1.55547cp-3f,  0x1p-1f,        1.0f};
 #endif
 
-static inline vec vexp(vec x) {
+static inline vec vexp(vec x)
+{
     enum { TERMS = sizeof floyd_exp_series / sizeof floyd_exp_series[0] };
     const vec magic = vset(FLOYD_ROUND_MAGIC);
     x = vmin(vset(FLOYD_EXP_HIGHEST), vmax(vset(FLOYD_EXP_LOWEST), x)); /* NaN passes through both */

@@ -15,8 +15,20 @@
 #include "pack.h"
 #include "rows.h"
 
-static void forward_scores_n(const floyd_forward_tile *t, ptrdiff_t n) {
+/* The next slab of K1 or V1, to be fetched during one product of m x columns. */
+static ahead_list forward_ahead_n(const floyd_forward_tile *t, const floyd_view *view, ptrdiff_t n,
+                                  ptrdiff_t columns)
+{
+    ahead_list next = {0};
+    if (n < t->n) ahead_add_view(&next, view, n, t->k, t->d);
+    ahead_spread(&next, 1, t->m, columns);
+    return next;
+}
+
+static void forward_scores_n(const floyd_forward_tile *t, ptrdiff_t n)
+{
     const floyd_layout *l = t->layout;
+    ahead_list next = forward_ahead_n(t, &t->k1, n + 1, t->k);
     real *transposed = t->slab, *scratch = transposed + l->slab_t;
     transpose_image(&t->k1, n, t->k, t->d, l, scratch, transposed);
     const gemm product = {.rows = t->m,
@@ -28,15 +40,18 @@ static void forward_scores_n(const floyd_forward_tile *t, ptrdiff_t n) {
                           .b = transposed,
                           .ldb = l->ldk,
                           .c = (real *)t->s + n * l->slab_s,
-                          .ldc = l->ldk};
+                          .ldc = l->ldk,
+                          .ahead = &next};
     gemm_run(&product);
 }
 
-static void scale_row(real *row, ptrdiff_t count, real factor) {
+static void scale_row(real *row, ptrdiff_t count, real factor)
+{
     for (ptrdiff_t i = 0; i < count; i += VL) vstore(row + i, vmul(vload(row + i), vset(factor)));
 }
 
-static void forward_softmax_m(const floyd_forward_tile *t, ptrdiff_t m) {
+static void forward_softmax_m(const floyd_forward_tile *t, ptrdiff_t m)
+{
     const floyd_layout *l = t->layout;
     const ptrdiff_t k = round_up(t->k, VL);
     real *max = (real *)t->max + m * t->stat, *sum = (real *)t->sum + m * t->stat;
@@ -48,8 +63,25 @@ static void forward_softmax_m(const floyd_forward_tile *t, ptrdiff_t m) {
     }
 }
 
-static void forward_m(const floyd_forward_tile *t, ptrdiff_t m) {
+/* What m + 1 reads of the images, in the order of use. */
+static ahead_list forward_ahead_m(const floyd_forward_tile *t, ptrdiff_t m)
+{
     const floyd_layout *l = t->layout;
+    const ptrdiff_t pairs = t->n * l->ldd * (ptrdiff_t)sizeof(real);
+    ahead_list next = {0};
+    if (m >= t->m) return next;
+    ahead_add(&next, (const real *)t->q_m + m * l->slab_m, 0, 1, pairs);
+    ahead_add(&next, (const real *)t->k2t + m * l->slab_t, 0, 1, t->d * l->ldk * (ptrdiff_t)sizeof(real));
+    ahead_add(&next, (const real *)t->v2 + m * l->slab_k, 0, 1, t->k * l->ldd * (ptrdiff_t)sizeof(real));
+    ahead_add(&next, (const real *)t->y + m * l->slab_m, 0, 1, pairs);
+    ahead_spread(&next, 2, t->n, (t->k + t->d) / 2);
+    return next;
+}
+
+static void forward_m(const floyd_forward_tile *t, ptrdiff_t m)
+{
+    const floyd_layout *l = t->layout;
+    ahead_list next = forward_ahead_m(t, m + 1);
     real *s = (real *)t->s + m * l->ldk;
     const gemm scores = {.rows = t->n,
                          .columns = round_up(t->k, VL),
@@ -61,7 +93,8 @@ static void forward_m(const floyd_forward_tile *t, ptrdiff_t m) {
                          .ldb = l->ldk,
                          .c = s,
                          .ldc = l->slab_s,
-                         .accumulate = 1};
+                         .accumulate = 1,
+                         .ahead = &next};
     gemm_run(&scores);
     forward_softmax_m(t, m);
     const gemm values = {.rows = t->n,
@@ -74,12 +107,15 @@ static void forward_m(const floyd_forward_tile *t, ptrdiff_t m) {
                          .ldb = l->ldd,
                          .c = (real *)t->y + m * l->slab_m,
                          .ldc = l->ldd,
-                         .accumulate = 1};
+                         .accumulate = 1,
+                         .ahead = &next};
     gemm_run(&values);
 }
 
-static void forward_values_n(const floyd_forward_tile *t, ptrdiff_t n) {
+static void forward_values_n(const floyd_forward_tile *t, ptrdiff_t n)
+{
     const floyd_layout *l = t->layout;
+    ahead_list next = forward_ahead_n(t, &t->v1, n + 1, t->d);
     ptrdiff_t ldb;
     const real *v1 = rows_of(&t->v1, n, t->k, t->d, t->slab, l->ldd, &ldb);
     const gemm values = {.rows = t->m,
@@ -92,11 +128,13 @@ static void forward_values_n(const floyd_forward_tile *t, ptrdiff_t n) {
                          .ldb = ldb,
                          .c = (real *)t->y + n * l->ldd,
                          .ldc = l->slab_m,
-                         .accumulate = 1};
+                         .accumulate = 1,
+                         .ahead = &next};
     gemm_run(&values);
 }
 
-static void forward_tile(const floyd_forward_tile *t) {
+static void forward_tile(const floyd_forward_tile *t)
+{
     for (ptrdiff_t n = 0; n < t->n; n++) forward_scores_n(t, n);
     for (ptrdiff_t m = 0; m < t->m; m++) forward_m(t, m);
     for (ptrdiff_t n = 0; n < t->n; n++) forward_values_n(t, n);
@@ -106,7 +144,8 @@ static void forward_tile(const floyd_forward_tile *t) {
  * A row whose maximum is an ordinary score gives every masked position a weight of exactly 0, so a tile that is
  * masked everywhere may be left out. NaN counts as settled: nothing changes it.
  */
-static int forward_settled(const floyd_forward_tile *t) {
+static int forward_settled(const floyd_forward_tile *t)
+{
     for (ptrdiff_t m = 0; m < t->m; m++)
         for (ptrdiff_t n = 0; n < t->n; n++)
             if (((const real *)t->max)[m * t->stat + n] <= (real)FLOYD_FULLY_MASKED) return 0;
@@ -116,7 +155,8 @@ static int forward_settled(const floyd_forward_tile *t) {
 /* ---- the row's state, in and out ------------------------------------------------------------------ */
 
 static void forward_carry_row(const floyd_forward_tile *t, ptrdiff_t n, ptrdiff_t m, const floyd_view *y,
-                              const floyd_view *max, const floyd_view *sum) {
+                              const floyd_view *max, const floyd_view *sum)
+{
     const floyd_layout *l = t->layout;
     const real before = *(const real *)element(sum, n, m, 0);
     if (before == 0) return;
@@ -127,7 +167,8 @@ static void forward_carry_row(const floyd_forward_tile *t, ptrdiff_t n, ptrdiff_
 }
 
 static void forward_begin(const floyd_forward_tile *t, const floyd_view *y, const floyd_view *max,
-                          const floyd_view *sum) {
+                          const floyd_view *sum)
+{
     const floyd_layout *l = t->layout;
     for (ptrdiff_t m = 0; m < t->m; m++) {
         memset((real *)t->y + m * l->slab_m, 0, (size_t)(t->n * l->ldd) * sizeof(real));
@@ -139,12 +180,14 @@ static void forward_begin(const floyd_forward_tile *t, const floyd_view *y, cons
     }
 }
 
-static void write_copies(const floyd_view *view, ptrdiff_t slab, ptrdiff_t row, int64_t copies, real value) {
+static void write_copies(const floyd_view *view, ptrdiff_t slab, ptrdiff_t row, int64_t copies, real value)
+{
     for (int64_t c = 0; c < copies; c++) store_one(element(view, slab, row, c), FLOYD_REAL_DTYPE, value);
 }
 
 static void forward_end(const floyd_forward_tile *t, const floyd_view *y, const floyd_view *max, int64_t max_copies,
-                        const floyd_view *sum, int64_t sum_copies) {
+                        const floyd_view *sum, int64_t sum_copies)
+{
     const floyd_layout *l = t->layout;
     floyd_target target = {.out = *y, .first = 1, .last = 1};
     for (ptrdiff_t n = 0; n < t->n; n++)

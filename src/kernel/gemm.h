@@ -10,6 +10,7 @@
 #ifndef FLOYD_GEMM_H
 #define FLOYD_GEMM_H
 
+#include "ahead.h"
 #include "vec.h"
 
 typedef struct gemm {
@@ -20,11 +21,13 @@ typedef struct gemm {
     ptrdiff_t ldb;
     real *c;
     ptrdiff_t ldc;
-    int accumulate; /* 0: C is overwritten */
+    int accumulate;    /* 0: C is overwritten */
+    ahead_list *ahead; /* what to prefetch meanwhile, or NULL */
 } gemm;
 
 __attribute__((always_inline)) static inline void gemm_block(const int MR, const int NV, const gemm *g,
-                                                             const real *a, const real *b, real *c) {
+                                                             const real *a, const real *b, real *c)
+{
     const ptrdiff_t a_row = g->a_row, a_depth = g->a_depth, ldb = g->ldb, ldc = g->ldc;
     vec sum[6][2];
     FLOYD_UNROLL
@@ -50,7 +53,8 @@ __attribute__((always_inline)) static inline void gemm_block(const int MR, const
     }
 }
 
-static inline void gemm_rows(const int NV, const gemm *g, ptrdiff_t row, ptrdiff_t count, ptrdiff_t column) {
+static inline void gemm_rows(const int NV, const gemm *g, ptrdiff_t row, ptrdiff_t count, ptrdiff_t column)
+{
     const real *a = g->a + row * g->a_row, *b = g->b + column;
     real *c = g->c + row * g->ldc + column;
     switch (count) {
@@ -77,21 +81,25 @@ static inline void gemm_rows(const int NV, const gemm *g, ptrdiff_t row, ptrdiff
 
 /* How many rows the next block takes when `left` are left: 6, but 4, 4 or 5 first where 6 would leave a thin rest.
  */
-static inline ptrdiff_t gemm_next_rows(ptrdiff_t left) {
+static inline ptrdiff_t gemm_next_rows(ptrdiff_t left)
+{
     if (left <= 6) return left;
     if (left < 10) return (left + 1) / 2;
     return 6;
 }
 
-static inline void gemm_panel(const int NV, const gemm *g, ptrdiff_t column) {
+static inline void gemm_panel(const int NV, const gemm *g, ptrdiff_t column)
+{
     for (ptrdiff_t row = 0; row < g->rows;) {
         const ptrdiff_t count = gemm_next_rows(g->rows - row);
         gemm_rows(NV, g, row, count, column);
+        if (g->ahead) ahead_pull(g->ahead);
         row += count;
     }
 }
 
-static void gemm_run(const gemm *g) {
+static void gemm_run(const gemm *g)
+{
     ptrdiff_t column = 0;
     for (; column + 2 * VL <= g->columns; column += 2 * VL) gemm_panel(2, g, column);
     if (column < g->columns) gemm_panel(1, g, column);

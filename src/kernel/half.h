@@ -6,29 +6,34 @@
 #include <stdint.h>
 #include <string.h>
 
-static inline float floyd_f32_from_bits(uint32_t bits) {
+static inline float floyd_f32_from_bits(uint32_t bits)
+{
     float value;
     memcpy(&value, &bits, sizeof value);
     return value;
 }
 
-static inline uint32_t floyd_f32_bits(float value) {
+static inline uint32_t floyd_f32_bits(float value)
+{
     uint32_t bits;
     memcpy(&bits, &value, sizeof bits);
     return bits;
 }
 
-static inline float floyd_bf16_to_f32(uint16_t half) {
+static inline float floyd_bf16_to_f32(uint16_t half)
+{
     return floyd_f32_from_bits((uint32_t)half << 16);
 }
 
-static inline uint16_t floyd_f32_to_bf16(float value) {
+static inline uint16_t floyd_f32_to_bf16(float value)
+{
     const uint32_t bits = floyd_f32_bits(value);
     if ((bits & 0x7fffffffu) > 0x7f800000u) return 0x7fc0;
     return (uint16_t)((bits + 0x7fffu + ((bits >> 16) & 1u)) >> 16);
 }
 
-static inline float floyd_f16_to_f32(uint16_t half) {
+static inline float floyd_f16_to_f32(uint16_t half)
+{
     const uint32_t sign = (uint32_t)(half & 0x8000u) << 16, rest = half & 0x7fffu;
     if (rest >= 0x7c00u) return floyd_f32_from_bits(sign | 0x7f800000u | (rest & 0x3ffu) << 13);
     if (rest >= 0x0400u) return floyd_f32_from_bits(sign | ((rest << 13) + (112u << 23)));
@@ -37,7 +42,8 @@ static inline float floyd_f16_to_f32(uint16_t half) {
     return floyd_f32_from_bits(sign | floyd_f32_bits(magnitude));
 }
 
-static inline uint16_t floyd_f32_to_f16(float value) {
+static inline uint16_t floyd_f32_to_f16(float value)
+{
     const uint32_t bits = floyd_f32_bits(value), sign = bits >> 16 & 0x8000u, rest = bits & 0x7fffffffu;
     if (rest > 0x7f800000u) return 0x7e00;
     if (rest >= 0x477ff000u) return (uint16_t)(sign | 0x7c00u); /* 65520 and above round to infinity */

@@ -8,39 +8,31 @@
 #include "backward_tile.h"
 #include "forward_tile.h"
 
-static void pack(const floyd_view *src, ptrdiff_t slab, ptrdiff_t rows, ptrdiff_t columns, void *dst,
-                 ptrdiff_t ld) {
+static void pack(const floyd_view *src, ptrdiff_t slab, ptrdiff_t rows, ptrdiff_t columns, void *dst, ptrdiff_t ld)
+{
     pack_image(src, slab, rows, columns, dst, ld);
 }
 
-static void pack_pairs(const floyd_view *src, ptrdiff_t n, ptrdiff_t m, ptrdiff_t d, const floyd_layout *layout,
-                       void *by_n, void *by_m) {
-    const size_t row = (size_t)layout->ldd * sizeof(real);
-    for (ptrdiff_t i = 0; i < n; i++) {
-        real *slab = (real *)by_n + i * layout->slab_n;
-        pack_image(src, i, m, d, slab, layout->ldd);
-        for (ptrdiff_t j = 0; j < m; j++)
-            memcpy((real *)by_m + j * layout->slab_m + i * layout->ldd, slab + j * layout->ldd, row);
-    }
-}
-
 static void pack_transposed(const floyd_view *src, ptrdiff_t slab, ptrdiff_t rows, ptrdiff_t columns,
-                            const floyd_layout *layout, void *scratch, void *dst) {
+                            const floyd_layout *layout, void *scratch, void *dst)
+{
     transpose_image(src, slab, rows, columns, layout, scratch, dst);
 }
 
 static void merge(const floyd_target *target, ptrdiff_t slab, const void *tile, ptrdiff_t ld, ptrdiff_t rows,
-                  ptrdiff_t columns) {
+                  ptrdiff_t columns)
+{
     merge_image(target, slab, tile, ld, rows, columns);
 }
 
-static void read_stats(const floyd_view *src, ptrdiff_t slab, ptrdiff_t rows, void *dst) {
+static void read_stats(const floyd_view *src, ptrdiff_t slab, ptrdiff_t rows, void *dst)
+{
     for (ptrdiff_t r = 0; r < rows; r++) ((real *)dst)[r] = *(const real *)element(src, slab, r, 0);
 }
 
 const floyd_kernels FLOYD_NAME(floyd_kernels);
 const floyd_kernels FLOYD_NAME(floyd_kernels) = {.pack = pack,
-                                                 .pack_pairs = pack_pairs,
+                                                 .pack_pairs = pack_pairs_image,
                                                  .pack_transposed = pack_transposed,
                                                  .merge = merge,
                                                  .read_stats = read_stats,

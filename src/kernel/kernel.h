@@ -69,28 +69,28 @@ typedef struct floyd_backward_tile {
     const floyd_layout *layout;
     ptrdiff_t n, m, k, d;
     double scale;
-    int zero_grad; /* dS of fully masked rows is 0 at masked positions */
-    int wanted;    /* which gradients, FLOYD_DQ | ... */
-    int km_first;  /* dk2 and dv2 are overwritten */
-    const void *q_n, *q_m, *dy_n, *dy_m, *k2t, *v2t, *k2;
+    int zero_grad;     /* dS of fully masked rows is 0 at masked positions */
+    int wanted;        /* which gradients, FLOYD_DQ | ... */
+    int km_first;      /* dk2 and dv2 are overwritten */
+    floyd_view q, dy;  /* [n][m][d] */
     floyd_view k1, v1; /* [n][k][d] */
+    const void *k2t, *v2t, *k2;
     floyd_codes codes;
     const void *max, *sum, *delta; /* [n][m], rows `stat` apart */
     ptrdiff_t stat;
-    void *s, *dp, *slab;                /* slab: room for slab_t + 2 * slab_k reals */
-    void *dq;                           /* scratch */
-    void *dk2, *dv2;                    /* in and out */
-    floyd_target to_dq, to_dk1, to_dv1; /* [n][m][d], [n][k][d], [n][k][d] */
+    void *q_n, *q_m, *dy_n, *dy_m, *s, *dp, *dq; /* scratch */
+    void *slab;                                  /* scratch: room for slab_t + 2 * slab_k reals */
+    void *dk2, *dv2;                             /* in and out */
+    floyd_target to_dq, to_dk1, to_dv1;          /* [n][m][d], [n][k][d], [n][k][d] */
 } floyd_backward_tile;
 
 typedef struct floyd_kernels {
     /* dst[r][0..ld) = the columns of slab `slab` of src, widened, zeros after them. */
     void (*pack)(const floyd_view *src, ptrdiff_t slab, ptrdiff_t rows, ptrdiff_t columns, void *dst, ptrdiff_t ld);
-    /* Both images of an nm face: by_n [n][m][ldd] and by_m [m][n][ldd]. */
+    /* Both images of slab n of an nm face: rows n of by_n [n][m][ldd] and of by_m [m][n][ldd]. */
     void (*pack_pairs)(const floyd_view *src, ptrdiff_t n, ptrdiff_t m, ptrdiff_t d, const floyd_layout *layout,
                        void *by_n, void *by_m);
-    /* dst[c][r] = src[slab][r][c], zeros for r from rows to a multiple of the vector length. scratch: slab_k reals.
-     */
+    /* dst[c][r] = src[slab][r][c], zeros after rows up to a multiple of VL. scratch: slab_k reals. */
     void (*pack_transposed)(const floyd_view *src, ptrdiff_t slab, ptrdiff_t rows, ptrdiff_t columns,
                             const floyd_layout *layout, void *scratch, void *dst);
     /* Adds rows x columns of tile (rows ld apart; NULL = zeros) to slab `slab` of a target. */
@@ -100,14 +100,15 @@ typedef struct floyd_kernels {
     void (*read_stats)(const floyd_view *src, ptrdiff_t slab, ptrdiff_t rows, void *dst);
     /* delta[r] = dY[r] . Y[r] over d, both with rows ldd apart. */
     void (*row_dots)(const void *dy, const void *y, ptrdiff_t ldd, ptrdiff_t rows, ptrdiff_t d, void *delta);
+    /* y NULL: the empty state; else all three are carried on. */
     void (*forward_begin)(const floyd_forward_tile *tile, const floyd_view *y, const floyd_view *max,
-                          const floyd_view *sum); /* y NULL: the empty state; else carried on */
+                          const floyd_view *sum);
     void (*forward_tile)(const floyd_forward_tile *tile);
-    int (*forward_settled)(
-        const floyd_forward_tile *tile); /* 1 when masked positions can weigh nothing in any row */
+    /* 1 when masked positions can weigh nothing in any row. */
+    int (*forward_settled)(const floyd_forward_tile *tile);
+    /* max, sum: data NULL = not wanted. */
     void (*forward_end)(const floyd_forward_tile *tile, const floyd_view *y, const floyd_view *max,
-                        int64_t max_copies, const floyd_view *sum,
-                        int64_t sum_copies); /* max, sum: data NULL = not wanted */
+                        int64_t max_copies, const floyd_view *sum, int64_t sum_copies);
     void (*backward_tile)(const floyd_backward_tile *tile);
 } floyd_kernels;
 

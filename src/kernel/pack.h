@@ -15,11 +15,13 @@
 #define FLOYD_NAN __builtin_nanf("")
 #endif
 
-static inline ptrdiff_t round_up(ptrdiff_t size, ptrdiff_t unit) {
+static inline ptrdiff_t round_up(ptrdiff_t size, ptrdiff_t unit)
+{
     return (size + unit - 1) / unit * unit;
 }
 
-static inline void *element(const floyd_view *view, ptrdiff_t slab, ptrdiff_t row, ptrdiff_t column) {
+static inline void *element(const floyd_view *view, ptrdiff_t slab, ptrdiff_t row, ptrdiff_t column)
+{
     const int64_t index = slab * view->slab + row * view->row + column * view->column;
     const int64_t bytes = view->dtype == FLOYD_F64 ? 8 : view->dtype == FLOYD_F32 ? 4 : 2;
     return (char *)view->data + index * bytes;
@@ -27,7 +29,8 @@ static inline void *element(const floyd_view *view, ptrdiff_t slab, ptrdiff_t ro
 
 /* ---- one element -------------------------------------------------------------------------------- */
 
-static inline real load_one(const void *p, floyd_dtype dtype) {
+static inline real load_one(const void *p, floyd_dtype dtype)
+{
 #ifdef FLOYD_REAL_F64
     (void)dtype;
     return *(const double *)p;
@@ -38,7 +41,8 @@ static inline real load_one(const void *p, floyd_dtype dtype) {
 #endif
 }
 
-static inline void store_one(void *p, floyd_dtype dtype, real value) {
+static inline void store_one(void *p, floyd_dtype dtype, real value)
+{
     if (value != value) value = FLOYD_NAN;
 #ifdef FLOYD_REAL_F64
     (void)dtype;
@@ -55,7 +59,8 @@ static inline void store_one(void *p, floyd_dtype dtype, real value) {
 
 /* ---- VL elements with column stride 1 ------------------------------------------------------------ */
 
-static inline vec load_lanes(const void *p, floyd_dtype dtype, ptrdiff_t column) {
+static inline vec load_lanes(const void *p, floyd_dtype dtype, ptrdiff_t column)
+{
 #ifdef FLOYD_REAL_F64
     (void)dtype;
 #else
@@ -65,7 +70,8 @@ static inline vec load_lanes(const void *p, floyd_dtype dtype, ptrdiff_t column)
     return vload((const real *)p + column);
 }
 
-static inline void store_lanes(void *p, floyd_dtype dtype, ptrdiff_t column, vec value) {
+static inline void store_lanes(void *p, floyd_dtype dtype, ptrdiff_t column, vec value)
+{
     value = vselect(visnan(value), vset(FLOYD_NAN), value);
 #ifdef FLOYD_REAL_F64
     (void)dtype;
@@ -96,7 +102,8 @@ static inline void store_lanes(void *p, floyd_dtype dtype, ptrdiff_t column, vec
 
 __attribute__((always_inline)) static inline void pack_rows(const floyd_dtype dtype, const floyd_view *src,
                                                             ptrdiff_t slab, ptrdiff_t rows, ptrdiff_t columns,
-                                                            real *dst, ptrdiff_t ld) {
+                                                            real *dst, ptrdiff_t ld)
+{
     for (ptrdiff_t r = 0; r < rows; r++, dst += ld) {
         const void *from = element(src, slab, r, 0);
         ptrdiff_t c = 0;
@@ -108,8 +115,19 @@ __attribute__((always_inline)) static inline void pack_rows(const floyd_dtype dt
 }
 
 static void pack_image(const floyd_view *src, ptrdiff_t slab, ptrdiff_t rows, ptrdiff_t columns, real *dst,
-                       ptrdiff_t ld) {
+                       ptrdiff_t ld)
+{
     FLOYD_FOR_DTYPE(src->dtype, pack_rows, src, slab, rows, columns, dst, ld);
+}
+
+static void pack_pairs_image(const floyd_view *src, ptrdiff_t n, ptrdiff_t m, ptrdiff_t d,
+                             const floyd_layout *layout, void *by_n, void *by_m)
+{
+    real *slab = (real *)by_n + n * layout->slab_n, *across = (real *)by_m + n * layout->ldd;
+    pack_image(src, n, m, d, slab, layout->ldd);
+    for (ptrdiff_t j = 0; j < m; j++)
+        for (ptrdiff_t i = 0; i < layout->ldd; i += VL)
+            vstore(across + j * layout->slab_m + i, vload(slab + j * layout->ldd + i));
 }
 
 /*
@@ -117,7 +135,8 @@ static void pack_image(const floyd_view *src, ptrdiff_t slab, ptrdiff_t rows, pt
  * close together, else an image of it in scratch. *ld is the distance of rows.
  */
 static const real *rows_of(const floyd_view *src, ptrdiff_t slab, ptrdiff_t rows, ptrdiff_t columns, real *scratch,
-                           ptrdiff_t ldd, ptrdiff_t *ld) {
+                           ptrdiff_t ldd, ptrdiff_t *ld)
+{
     if (src->dtype == FLOYD_REAL_DTYPE && src->column == 1 && columns % VL == 0 && src->row >= columns &&
         src->row <= 4 * columns) {
         *ld = src->row;
@@ -129,7 +148,8 @@ static const real *rows_of(const floyd_view *src, ptrdiff_t slab, ptrdiff_t rows
 }
 
 static void transpose_image(const floyd_view *src, ptrdiff_t slab, ptrdiff_t rows, ptrdiff_t columns,
-                            const floyd_layout *layout, real *scratch, real *dst) {
+                            const floyd_layout *layout, real *scratch, real *dst)
+{
     ptrdiff_t ld = layout->ldd;
     const real *from = scratch;
     if (rows % VL == 0) {
@@ -151,7 +171,8 @@ static void transpose_image(const floyd_view *src, ptrdiff_t slab, ptrdiff_t row
  */
 __attribute__((always_inline)) static inline void merge_rows(const floyd_dtype dtype, const floyd_target *t,
                                                              ptrdiff_t slab, const real *tile, ptrdiff_t ld,
-                                                             ptrdiff_t rows, ptrdiff_t columns) {
+                                                             ptrdiff_t rows, ptrdiff_t columns)
+{
     const floyd_view *to = t->last ? &t->out : &t->acc;
     const int lanes = to->column == 1 && (t->first || t->acc.column == 1);
     for (ptrdiff_t r = 0; r < rows; r++) {
@@ -179,7 +200,8 @@ __attribute__((always_inline)) static inline void merge_rows(const floyd_dtype d
 }
 
 static void merge_image(const floyd_target *t, ptrdiff_t slab, const real *tile, ptrdiff_t ld, ptrdiff_t rows,
-                        ptrdiff_t columns) {
+                        ptrdiff_t columns)
+{
     if (!tile && !t->first && !t->last) return;
     FLOYD_FOR_DTYPE(t->last ? t->out.dtype : FLOYD_REAL_DTYPE, merge_rows, t, slab, tile, ld, rows, columns);
 }

@@ -10,14 +10,16 @@
 #include "vec.h"
 
 /* Where the row's codes say so, the score of a masked position is replaced, and an absent one is out of reach. */
-static inline vec coded_score(vec score, const uint8_t *codes, ptrdiff_t k) {
+static inline vec coded_score(vec score, const uint8_t *codes, ptrdiff_t k)
+{
     if (!codes) return score;
     score = vselect(vmask_equal_bytes(codes + k, FLOYD_MASKED), vset(-FLT_MAX), score);
     return vselect(vmask_equal_bytes(codes + k, FLOYD_ABSENT), vset(-INFINITY), score);
 }
 
 /* s *= scale, codes applied. Returns the greatest score and `greatest` if that is more; NaN if any is NaN. */
-static inline real forward_row_scores(real *s, ptrdiff_t k, real scale, const uint8_t *codes, real greatest) {
+static inline real forward_row_scores(real *s, ptrdiff_t k, real scale, const uint8_t *codes, real greatest)
+{
     vec most = vset(greatest);
     vmask nan = visnan(most);
     for (ptrdiff_t i = 0; i < k; i += VL) {
@@ -34,7 +36,8 @@ static inline real forward_row_scores(real *s, ptrdiff_t k, real scale, const ui
  * everything summed so far must shrink is returned. While every score is -inf the exponentials are 0, as they will
  * have been if a greater score comes; forward_end gives such rows their NaN.
  */
-static inline real forward_row(real *s, ptrdiff_t k, real scale, const uint8_t *codes, real *max, real *sum) {
+static inline real forward_row(real *s, ptrdiff_t k, real scale, const uint8_t *codes, real *max, real *sum)
+{
     const real before = *max, now = forward_row_scores(s, k, scale, codes, before);
     const vec shift = vset(now == -INFINITY ? 0 : now);
     vec total = vset(0);
@@ -65,7 +68,8 @@ typedef struct backward_row_stats {
  */
 __attribute__((always_inline)) static inline void backward_row_body(const int divide, real *s, real *dp,
                                                                     ptrdiff_t k, real scale, const uint8_t *codes,
-                                                                    int zero_grad, const backward_row_stats *row) {
+                                                                    int zero_grad, const backward_row_stats *row)
+{
     const int fully_masked = row->max <= (real)FLOYD_FULLY_MASKED;
     const vec max = vset(row->max), delta = vset(row->delta), zero = vset(0);
     const vec sum = vset(divide ? row->sum : 1 / row->sum);
@@ -89,7 +93,8 @@ __attribute__((always_inline)) static inline void backward_row_body(const int di
 }
 
 static inline void backward_row(real *s, real *dp, ptrdiff_t k, real scale, const uint8_t *codes, int zero_grad,
-                                const backward_row_stats *row) {
+                                const backward_row_stats *row)
+{
     const real size = row->sum < 0 ? -row->sum : row->sum;
     if (size < (real)0x1p-100 || size > (real)0x1p100)
         backward_row_body(1, s, dp, k, scale, codes, zero_grad, row);

@@ -44,7 +44,8 @@ typedef float real;
  * The sum of the lanes, always folded in halves: (0+4, 1+5, 2+6, 3+7), and so on. This order is part of the
  * promise about bits.
  */
-static inline real vfold(vec a) {
+static inline real vfold(vec a)
+{
     real lane[VL];
     vstore(lane, a);
     for (int half = VL / 2; half > 0; half /= 2)
@@ -53,7 +54,8 @@ static inline real vfold(vec a) {
 }
 
 /* The greatest lane; NaN lanes are ignored or not, so callers look for NaN themselves. */
-static inline real vfold_max(vec a) {
+static inline real vfold_max(vec a)
+{
     real lane[VL];
     vstore(lane, a);
     real greatest = lane[0];

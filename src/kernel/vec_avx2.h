@@ -11,56 +11,73 @@ typedef __m256d vec;
 typedef __m256d vmask;
 enum { VL = 4 };
 
-static inline vec vload(const real *p) {
+static inline vec vload(const real *p)
+{
     return _mm256_loadu_pd(p);
 }
-static inline void vstore(real *p, vec a) {
+static inline void vstore(real *p, vec a)
+{
     _mm256_storeu_pd(p, a);
 }
-static inline vec vset(real a) {
+static inline vec vset(real a)
+{
     return _mm256_set1_pd(a);
 }
-static inline vec vbroadcast(const real *p) {
+static inline vec vbroadcast(const real *p)
+{
     return _mm256_broadcast_sd(p);
 }
-static inline vec vadd(vec a, vec b) {
+static inline vec vadd(vec a, vec b)
+{
     return _mm256_add_pd(a, b);
 }
-static inline vec vsub(vec a, vec b) {
+static inline vec vsub(vec a, vec b)
+{
     return _mm256_sub_pd(a, b);
 }
-static inline vec vmul(vec a, vec b) {
+static inline vec vmul(vec a, vec b)
+{
     return _mm256_mul_pd(a, b);
 }
-static inline vec vdiv(vec a, vec b) {
+static inline vec vdiv(vec a, vec b)
+{
     return _mm256_div_pd(a, b);
 }
-static inline vec vfma(vec a, vec b, vec c) {
+static inline vec vfma(vec a, vec b, vec c)
+{
     return _mm256_fmadd_pd(a, b, c);
 }
-static inline vec vmax(vec a, vec b) {
+static inline vec vmax(vec a, vec b)
+{
     return _mm256_max_pd(a, b);
 }
-static inline vec vmin(vec a, vec b) {
+static inline vec vmin(vec a, vec b)
+{
     return _mm256_min_pd(a, b);
 }
-static inline vmask visnan(vec a) {
+static inline vmask visnan(vec a)
+{
     return _mm256_cmp_pd(a, a, _CMP_UNORD_Q);
 }
-static inline vmask vmask_or(vmask a, vmask b) {
+static inline vmask vmask_or(vmask a, vmask b)
+{
     return _mm256_or_pd(a, b);
 }
-static inline int vmask_any(vmask a) {
+static inline int vmask_any(vmask a)
+{
     return _mm256_movemask_pd(a) != 0;
 }
-static inline vec vselect(vmask m, vec a, vec b) {
+static inline vec vselect(vmask m, vec a, vec b)
+{
     return _mm256_blendv_pd(b, a, m);
 }
-static inline vec vexponent(vec shifted) {
+static inline vec vexponent(vec shifted)
+{
     const __m256i bits = _mm256_slli_epi64(_mm256_castpd_si256(shifted), 52);
     return _mm256_castsi256_pd(_mm256_add_epi64(bits, _mm256_set1_epi64x(1023LL << 52)));
 }
-static inline vmask vmask_equal_bytes(const uint8_t *p, uint8_t value) {
+static inline vmask vmask_equal_bytes(const uint8_t *p, uint8_t value)
+{
     int32_t four;
     memcpy(&four, p, sizeof four);
     const __m256i wide = _mm256_cvtepu8_epi64(_mm_cvtsi32_si128(four));
@@ -68,7 +85,8 @@ static inline vmask vmask_equal_bytes(const uint8_t *p, uint8_t value) {
 }
 
 /* VL x VL: dst[j][i] = src[i][j]. */
-static inline void vtranspose(const real *src, ptrdiff_t lds, real *dst, ptrdiff_t ldd) {
+static inline void vtranspose(const real *src, ptrdiff_t lds, real *dst, ptrdiff_t ldd)
+{
     const __m256d r0 = vload(src), r1 = vload(src + lds), r2 = vload(src + 2 * lds), r3 = vload(src + 3 * lds);
     const __m256d a = _mm256_unpacklo_pd(r0, r1), b = _mm256_unpackhi_pd(r0, r1);
     const __m256d c = _mm256_unpacklo_pd(r2, r3), d = _mm256_unpackhi_pd(r2, r3);
@@ -84,72 +102,93 @@ typedef __m256 vec;
 typedef __m256 vmask;
 enum { VL = 8 };
 
-static inline vec vload(const real *p) {
+static inline vec vload(const real *p)
+{
     return _mm256_loadu_ps(p);
 }
-static inline void vstore(real *p, vec a) {
+static inline void vstore(real *p, vec a)
+{
     _mm256_storeu_ps(p, a);
 }
-static inline vec vset(real a) {
+static inline vec vset(real a)
+{
     return _mm256_set1_ps(a);
 }
-static inline vec vbroadcast(const real *p) {
+static inline vec vbroadcast(const real *p)
+{
     return _mm256_broadcast_ss(p);
 }
-static inline vec vadd(vec a, vec b) {
+static inline vec vadd(vec a, vec b)
+{
     return _mm256_add_ps(a, b);
 }
-static inline vec vsub(vec a, vec b) {
+static inline vec vsub(vec a, vec b)
+{
     return _mm256_sub_ps(a, b);
 }
-static inline vec vmul(vec a, vec b) {
+static inline vec vmul(vec a, vec b)
+{
     return _mm256_mul_ps(a, b);
 }
-static inline vec vdiv(vec a, vec b) {
+static inline vec vdiv(vec a, vec b)
+{
     return _mm256_div_ps(a, b);
 }
-static inline vec vfma(vec a, vec b, vec c) {
+static inline vec vfma(vec a, vec b, vec c)
+{
     return _mm256_fmadd_ps(a, b, c);
 }
-static inline vec vmax(vec a, vec b) {
+static inline vec vmax(vec a, vec b)
+{
     return _mm256_max_ps(a, b);
 }
-static inline vec vmin(vec a, vec b) {
+static inline vec vmin(vec a, vec b)
+{
     return _mm256_min_ps(a, b);
 }
-static inline vmask visnan(vec a) {
+static inline vmask visnan(vec a)
+{
     return _mm256_cmp_ps(a, a, _CMP_UNORD_Q);
 }
-static inline vmask vmask_or(vmask a, vmask b) {
+static inline vmask vmask_or(vmask a, vmask b)
+{
     return _mm256_or_ps(a, b);
 }
-static inline int vmask_any(vmask a) {
+static inline int vmask_any(vmask a)
+{
     return _mm256_movemask_ps(a) != 0;
 }
-static inline vec vselect(vmask m, vec a, vec b) {
+static inline vec vselect(vmask m, vec a, vec b)
+{
     return _mm256_blendv_ps(b, a, m);
 }
-static inline vec vexponent(vec shifted) {
+static inline vec vexponent(vec shifted)
+{
     const __m256i bits = _mm256_slli_epi32(_mm256_castps_si256(shifted), 23);
     return _mm256_castsi256_ps(_mm256_add_epi32(bits, _mm256_set1_epi32(127 << 23)));
 }
-static inline vmask vmask_equal_bytes(const uint8_t *p, uint8_t value) {
+static inline vmask vmask_equal_bytes(const uint8_t *p, uint8_t value)
+{
     const __m256i wide = _mm256_cvtepu8_epi32(_mm_loadl_epi64((const __m128i *)p));
     return _mm256_castsi256_ps(_mm256_cmpeq_epi32(wide, _mm256_set1_epi32(value)));
 }
 
-static inline vec vload_bf16(const uint16_t *p) {
+static inline vec vload_bf16(const uint16_t *p)
+{
     const __m256i wide = _mm256_cvtepu16_epi32(_mm_loadu_si128((const __m128i *)p));
     return _mm256_castsi256_ps(_mm256_slli_epi32(wide, 16));
 }
-static inline vec vload_f16(const uint16_t *p) {
+static inline vec vload_f16(const uint16_t *p)
+{
     return _mm256_cvtph_ps(_mm_loadu_si128((const __m128i *)p));
 }
-static inline void vstore_f16(uint16_t *p, vec a) {
+static inline void vstore_f16(uint16_t *p, vec a)
+{
     _mm_storeu_si128((__m128i *)p, _mm256_cvtps_ph(a, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC));
 }
 /* a holds no NaN but the canonical one, whose lower half is 0 and which no rounding can carry out of. */
-static inline void vstore_bf16(uint16_t *p, vec a) {
+static inline void vstore_bf16(uint16_t *p, vec a)
+{
     const __m256i bits = _mm256_castps_si256(a);
     const __m256i odd = _mm256_and_si256(_mm256_srli_epi32(bits, 16), _mm256_set1_epi32(1));
     const __m256i rounded = _mm256_add_epi32(bits, _mm256_add_epi32(odd, _mm256_set1_epi32(0x7fff)));
@@ -159,7 +198,8 @@ static inline void vstore_bf16(uint16_t *p, vec a) {
 }
 
 /* VL x VL: dst[j][i] = src[i][j]. */
-static inline void vtranspose(const real *src, ptrdiff_t lds, real *dst, ptrdiff_t ldd) {
+static inline void vtranspose(const real *src, ptrdiff_t lds, real *dst, ptrdiff_t ldd)
+{
     __m256 r[8], t[8];
     /* Rows i and i+4 share a register: the exchange of halves is then done by the loads. */
     for (int i = 0; i < 4; i++) {

@@ -5,31 +5,38 @@
 
 /* ---- axes ---------------------------------------------------------------------------------------- */
 
-static int64_t least(int64_t a, int64_t b) {
+static int64_t least(int64_t a, int64_t b)
+{
     return a < b ? a : b;
 }
-static int64_t most(int64_t a, int64_t b) {
+static int64_t most(int64_t a, int64_t b)
+{
     return a > b ? a : b;
 }
-static int64_t ceil_div(int64_t a, int64_t b) {
+static int64_t ceil_div(int64_t a, int64_t b)
+{
     return a / b + (a % b != 0);
 }
 
-int64_t floyd_axis_part(const floyd_axis *axis, int64_t part) {
+int64_t floyd_axis_part(const floyd_axis *axis, int64_t part)
+{
     /* Without a product of tiles and part, which could overflow. */
     const int64_t each = axis->tiles / axis->parts, longer = axis->tiles % axis->parts;
     return part * each + least(part, longer);
 }
 
-int64_t floyd_axis_begin(const floyd_axis *axis, int64_t tile) {
+int64_t floyd_axis_begin(const floyd_axis *axis, int64_t tile)
+{
     return tile * axis->tile;
 }
 
-int64_t floyd_axis_length(const floyd_axis *axis, int64_t tile) {
+int64_t floyd_axis_length(const floyd_axis *axis, int64_t tile)
+{
     return least(axis->tile, axis->size - tile * axis->tile);
 }
 
-static floyd_axis cut(int64_t size, int64_t tile) {
+static floyd_axis cut(int64_t size, int64_t tile)
+{
     const floyd_axis axis = {size, least(tile, most(size, 1)), ceil_div(size, tile), 1};
     return axis;
 }
@@ -38,7 +45,8 @@ static floyd_axis cut(int64_t size, int64_t tile) {
  * Tiles of 32 x 32 x 32: long enough for the products to run near the peak, and the nine to twelve images of a
  * tile's faces, 32*32*D each, stay within a few MiB. From 512 bytes of head on, m is halved to keep them there.
  */
-static void cut_tiles(const floyd_problem *p, floyd_plan *plan) {
+static void cut_tiles(const floyd_problem *p, floyd_plan *plan)
+{
     const int64_t row = p->D * (int64_t)plan->real;
     plan->n = cut(p->N, 32);
     plan->m = cut(p->M, row > 256 ? 16 : 32);
@@ -49,8 +57,9 @@ static void cut_tiles(const floyd_problem *p, floyd_plan *plan) {
  * Backward. Two tasks may run at once when they share at most one coordinate, so at most min(nm, nk, mk) run, with
  * parts n, m, k. A task packs K2 and V2 once for all its n, so n is cut last and only as far as threads need.
  */
-static void cut_backward(floyd_plan *plan) {
-    enum { WIDE = 8, WIDER = 16, CONCURRENCY = 16 };
+static void cut_backward(floyd_plan *plan)
+{
+    enum { WIDE = 2, WIDER = 16, CONCURRENCY = 4 };
     plan->m.parts = least(most(plan->m.tiles, 1), plan->m.tiles < 64 ? WIDE : WIDER);
     plan->k.parts = least(most(plan->k.tiles, 1), plan->k.tiles < 64 ? WIDE : WIDER);
     const int64_t wished = ceil_div(CONCURRENCY, least(plan->m.parts, plan->k.parts));
@@ -59,16 +68,19 @@ static void cut_backward(floyd_plan *plan) {
 }
 
 /* Forward. A task sums over all of k for two tiles of n, which share the packing of K2 and V2, and one of m. */
-static void cut_forward(floyd_plan *plan) {
+static void cut_forward(floyd_plan *plan)
+{
     plan->n.parts = most(ceil_div(plan->n.tiles, 2), 1);
     plan->m.parts = most(plan->m.tiles, 1);
 }
 
-int64_t floyd_plan_head_tasks(const floyd_problem *p, const floyd_plan *plan) {
+int64_t floyd_plan_head_tasks(const floyd_problem *p, const floyd_plan *plan)
+{
     return plan->n.parts * plan->m.parts * (p->backward ? plan->k.parts : 1);
 }
 
-static int64_t concurrency(const floyd_problem *p, const floyd_plan *plan) {
+static int64_t concurrency(const floyd_problem *p, const floyd_plan *plan)
+{
     const int64_t n = plan->n.parts, m = plan->m.parts, k = plan->k.parts;
     return p->backward ? least(n * m, least(n * k, m * k)) : n * m;
 }
@@ -76,7 +88,8 @@ static int64_t concurrency(const floyd_problem *p, const floyd_plan *plan) {
 /* ---- workspace ----------------------------------------------------------------------------------- */
 
 /* Adds count blocks of `bytes` each, aligned; keeps *overflow once anything does not fit. */
-static size_t add(size_t *total, int64_t count, int64_t bytes, bool *overflow) {
+static size_t add(size_t *total, int64_t count, int64_t bytes, bool *overflow)
+{
     const size_t offset = *total;
     int64_t size, end;
     *overflow |= __builtin_mul_overflow(count, bytes, &size);
@@ -86,12 +99,14 @@ static size_t add(size_t *total, int64_t count, int64_t bytes, bool *overflow) {
     return offset;
 }
 
-static int64_t padded(int64_t size) {
+static int64_t padded(int64_t size)
+{
     return ceil_div(size, FLOYD_PAD) * FLOYD_PAD;
 }
 
 /* Slabs end one cache line further than their rows do, so that slabs do not meet in the same sets of the cache. */
-static bool lay_out(const floyd_problem *p, floyd_plan *plan) {
+static bool lay_out(const floyd_problem *p, floyd_plan *plan)
+{
     floyd_layout *l = &plan->layout;
     if (p->D > INT64_MAX / 4096 / 64) return false;
     l->ldd = padded(p->D);
@@ -104,7 +119,8 @@ static bool lay_out(const floyd_problem *p, floyd_plan *plan) {
     return true;
 }
 
-static bool scratch_common(floyd_plan *plan, int64_t group) {
+static bool scratch_common(floyd_plan *plan, int64_t group)
+{
     const floyd_layout *l = &plan->layout;
     const int64_t n = plan->n.tile, m = plan->m.tile, real = (int64_t)plan->real;
     floyd_scratch *s = &plan->scratch;
@@ -119,7 +135,8 @@ static bool scratch_common(floyd_plan *plan, int64_t group) {
     return !overflow;
 }
 
-static bool scratch_forward(floyd_plan *plan) {
+static bool scratch_forward(floyd_plan *plan)
+{
     const floyd_layout *l = &plan->layout;
     const int64_t n = plan->n.tile, m = plan->m.tile, real = (int64_t)plan->real;
     const int64_t group = most(ceil_div(plan->n.tiles, plan->n.parts), 1); /* tiles of the longest part */
@@ -133,7 +150,8 @@ static bool scratch_forward(floyd_plan *plan) {
     return !overflow;
 }
 
-static bool scratch_backward(floyd_plan *plan) {
+static bool scratch_backward(floyd_plan *plan)
+{
     const floyd_layout *l = &plan->layout;
     const int64_t n = plan->n.tile, m = plan->m.tile, real = (int64_t)plan->real;
     floyd_scratch *s = &plan->scratch;
@@ -141,7 +159,6 @@ static bool scratch_backward(floyd_plan *plan) {
     bool overflow = !scratch_common(plan, 1);
     s->dy_n = add(total, n * l->slab_n, real, &overflow);
     s->dy_m = add(total, m * l->slab_m, real, &overflow);
-    s->y = add(total, m * l->ldd, real, &overflow);
     s->dq = add(total, m * l->slab_m, real, &overflow);
     s->v2t = add(total, m * l->slab_t, real, &overflow);
     s->k2 = add(total, m * l->slab_k, real, &overflow);
@@ -151,11 +168,13 @@ static bool scratch_backward(floyd_plan *plan) {
     return !overflow;
 }
 
-bool floyd_plan_own(const floyd_problem *p, floyd_role role) {
+bool floyd_plan_own(const floyd_problem *p, floyd_role role)
+{
     return p->tensor[role].dtype == (p->fp64 ? FLOYD_F64 : FLOYD_F32);
 }
 
-static bool slot_backward(const floyd_problem *p, floyd_plan *plan) {
+static bool slot_backward(const floyd_problem *p, floyd_plan *plan)
+{
     const int64_t real = (int64_t)plan->real, n = plan->n.parts, m = plan->m.parts, k = plan->k.parts;
     floyd_slot *slot = &plan->slot;
     size_t *total = &plan->slot_bytes;
@@ -176,13 +195,15 @@ static bool slot_backward(const floyd_problem *p, floyd_plan *plan) {
 /* ---- all of it ----------------------------------------------------------------------------------- */
 
 /* Waking a thread costs some microseconds: each is to have at least half a million flops to do. */
-static int64_t useful_threads(const floyd_problem *p) {
+static int64_t useful_threads(const floyd_problem *p)
+{
     const double flops = (p->backward ? 20.0 : 8.0) * (double)p->B * (double)p->H * (double)p->N * (double)p->M *
                          (double)p->K * (double)most(p->D, 8);
     return flops < 0.5e6 * 65536 ? 1 + (int64_t)(flops / 0.5e6) : 65536;
 }
 
-bool floyd_plan_make(const floyd_problem *p, int threads, floyd_plan *plan) {
+bool floyd_plan_make(const floyd_problem *p, int threads, floyd_plan *plan)
+{
     memset(plan, 0, sizeof *plan);
     plan->real = p->fp64 ? sizeof(double) : sizeof(float);
     cut_tiles(p, plan);

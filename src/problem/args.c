@@ -10,7 +10,8 @@
  * Copies a structure that starts with its size. A shorter one, from an older header, leaves the new fields 0; a
  * longer one must not ask for anything that this version does not know.
  */
-static floyd_status copy_struct(const char *name, const void *from, void *to, size_t size, size_t oldest) {
+static floyd_status copy_struct(const char *name, const void *from, void *to, size_t size, size_t oldest)
+{
     size_t given;
     memcpy(&given, from, sizeof given);
     if (given < oldest)
@@ -27,7 +28,8 @@ static floyd_status copy_struct(const char *name, const void *from, void *to, si
     return FLOYD_OK;
 }
 
-static floyd_status take_options(const floyd_options *options, floyd_problem *problem) {
+static floyd_status take_options(const floyd_options *options, floyd_problem *problem)
+{
     floyd_options own = FLOYD_OPTIONS_INIT;
     if (options) {
         const floyd_status status = copy_struct("options", options, &own, sizeof own, sizeof own);
@@ -41,13 +43,15 @@ static floyd_status take_options(const floyd_options *options, floyd_problem *pr
     return FLOYD_OK;
 }
 
-static void take_tensor(floyd_problem *problem, floyd_role role, const floyd_tensor *tensor) {
+static void take_tensor(floyd_problem *problem, floyd_role role, const floyd_tensor *tensor)
+{
     problem->has[role] = tensor != NULL;
     if (tensor) problem->tensor[role] = *tensor;
 }
 
 floyd_status floyd_problem_forward(const floyd_forward_args *args, const floyd_options *options,
-                                   floyd_problem *problem) {
+                                   floyd_problem *problem)
+{
     floyd_forward_args own;
     memset(problem, 0, sizeof *problem);
     if (!args) return floyd_fail(FLOYD_ERROR_NULL, "args is NULL; it needs a floyd_forward_args");
@@ -62,7 +66,8 @@ floyd_status floyd_problem_forward(const floyd_forward_args *args, const floyd_o
 }
 
 floyd_status floyd_problem_backward(const floyd_backward_args *args, const floyd_options *options,
-                                    floyd_problem *problem) {
+                                    floyd_problem *problem)
+{
     floyd_backward_args own;
     memset(problem, 0, sizeof *problem);
     if (!args) return floyd_fail(FLOYD_ERROR_NULL, "args is NULL; it needs a floyd_backward_args");

@@ -40,18 +40,21 @@ static const rule rules[FLOYD_ROLES] = {
     [FLOYD_ROLE_DV2] = {"dv2", "BHKMD", EITHER, false, true, false, false},
 };
 
-static bool is_output(const floyd_problem *p, floyd_role role) {
+static bool is_output(const floyd_problem *p, floyd_role role)
+{
     return p->backward ? rules[role].output_backward : rules[role].output_forward;
 }
 
-static const char *dtype_name(floyd_dtype dtype) {
+static const char *dtype_name(floyd_dtype dtype)
+{
     static const char *const names[] = {"F32", "F64", "F16", "BF16", "U8"};
     return (unsigned)dtype < 5 ? names[(unsigned)dtype] : "no known dtype";
 }
 
 /* ---- presence ------------------------------------------------------------------------------------ */
 
-static floyd_status check_presence(const floyd_problem *p) {
+static floyd_status check_presence(const floyd_problem *p)
+{
     for (floyd_role role = 0; role < FLOYD_ROLES; role++) {
         const bool carried = !p->backward && p->continued && (role == FLOYD_ROLE_MAX || role == FLOYD_ROLE_SUM);
         const bool needed = p->backward ? rules[role].needed_backward : rules[role].needed_forward || carried;
@@ -66,7 +69,8 @@ static floyd_status check_presence(const floyd_problem *p) {
 
 /* ---- data types ---------------------------------------------------------------------------------- */
 
-static bool dtype_allowed(const floyd_problem *p, floyd_role role, floyd_dtype dtype) {
+static bool dtype_allowed(const floyd_problem *p, floyd_role role, floyd_dtype dtype)
+{
     const floyd_dtype operand = p->tensor[FLOYD_ROLE_Q].dtype, accumulator = p->fp64 ? FLOYD_F64 : FLOYD_F32;
     switch (rules[role].kind) {
     case OPERAND:
@@ -82,7 +86,8 @@ static bool dtype_allowed(const floyd_problem *p, floyd_role role, floyd_dtype d
     return false;
 }
 
-static const char *dtype_need(const floyd_problem *p, floyd_role role) {
+static const char *dtype_need(const floyd_problem *p, floyd_role role)
+{
     const floyd_dtype operand = p->tensor[FLOYD_ROLE_Q].dtype;
     switch (rules[role].kind) {
     case OPERAND:
@@ -99,7 +104,8 @@ static const char *dtype_need(const floyd_problem *p, floyd_role role) {
     return "";
 }
 
-static floyd_status check_dtypes(floyd_problem *p) {
+static floyd_status check_dtypes(floyd_problem *p)
+{
     const floyd_dtype operand = p->tensor[FLOYD_ROLE_Q].dtype;
     if (operand != FLOYD_F16 && operand != FLOYD_BF16 && operand != FLOYD_F32 && operand != FLOYD_F64)
         return floyd_fail(FLOYD_ERROR_DTYPE, "q has dtype %s (%d); it needs F16, BF16, F32 or F64",
@@ -116,7 +122,8 @@ static floyd_status check_dtypes(floyd_problem *p) {
 
 /* ---- sizes --------------------------------------------------------------------------------------- */
 
-static int64_t size_of(const floyd_problem *p, char axis) {
+static int64_t size_of(const floyd_problem *p, char axis)
+{
     switch (axis) {
     case 'B':
         return p->B;
@@ -133,13 +140,15 @@ static int64_t size_of(const floyd_problem *p, char axis) {
     }
 }
 
-static bool size_allowed(const floyd_problem *p, floyd_role role, int axis, int64_t size) {
+static bool size_allowed(const floyd_problem *p, floyd_role role, int axis, int64_t size)
+{
     const char letter = rules[role].axes[axis];
     if (letter == 'R') return size >= 1;
     return size == size_of(p, letter) || (rules[role].kind == MASK && size == 1);
 }
 
-static floyd_status check_shape(const floyd_problem *p, floyd_role role) {
+static floyd_status check_shape(const floyd_problem *p, floyd_role role)
+{
     const int64_t *size = p->tensor[role].size;
     const char *axes = rules[role].axes;
     for (int axis = 0; axis < 5; axis++) {
@@ -159,7 +168,8 @@ static floyd_status check_shape(const floyd_problem *p, floyd_role role) {
     return FLOYD_OK;
 }
 
-static floyd_status check_sizes(floyd_problem *p) {
+static floyd_status check_sizes(floyd_problem *p)
+{
     static const char *const kinds = "BHNMKD";
     const int64_t *q = p->tensor[FLOYD_ROLE_Q].size;
     p->B = q[0], p->H = q[1], p->N = q[2], p->M = q[3], p->D = q[4];
@@ -178,7 +188,8 @@ static floyd_status check_sizes(floyd_problem *p) {
 
 /* ---- layout -------------------------------------------------------------------------------------- */
 
-static floyd_status check_layout(const floyd_problem *p) {
+static floyd_status check_layout(const floyd_problem *p)
+{
     for (floyd_role role = 0; role < FLOYD_ROLES; role++) {
         const floyd_tensor *tensor = &p->tensor[role];
         int64_t low, high;
@@ -201,7 +212,8 @@ static floyd_status check_layout(const floyd_problem *p) {
 
 /* ---- all of it ----------------------------------------------------------------------------------- */
 
-floyd_status floyd_check(floyd_problem *p) {
+floyd_status floyd_check(floyd_problem *p)
+{
     floyd_status status = check_presence(p);
     if (status == FLOYD_OK) status = check_dtypes(p);
     if (status == FLOYD_OK) status = check_sizes(p);
@@ -218,18 +230,21 @@ typedef struct range {
     uintptr_t low, high;
 } range;
 
-static range range_of(const floyd_tensor *tensor) {
+static range range_of(const floyd_tensor *tensor)
+{
     int64_t low, high;
     floyd_tensor_extent(tensor, &low, &high);
     const uintptr_t base = (uintptr_t)tensor->data;
     return (range){base + (uintptr_t)low, base + (uintptr_t)high};
 }
 
-static bool meet(range a, range b) {
+static bool meet(range a, range b)
+{
     return a.low < a.high && b.low < b.high && a.low < b.high && b.low < a.high;
 }
 
-static floyd_status check_output(const floyd_problem *p, floyd_role output, range workspace) {
+static floyd_status check_output(const floyd_problem *p, floyd_role output, range workspace)
+{
     const range own = range_of(&p->tensor[output]);
     if (meet(own, workspace))
         return floyd_fail(FLOYD_ERROR_OVERLAP, "%s shares bytes with the workspace; an output needs its own",
@@ -241,7 +256,8 @@ static floyd_status check_output(const floyd_problem *p, floyd_role output, rang
     return FLOYD_OK;
 }
 
-floyd_status floyd_problem_memory(const floyd_problem *p, const void *workspace, size_t bytes, size_t needed) {
+floyd_status floyd_problem_memory(const floyd_problem *p, const void *workspace, size_t bytes, size_t needed)
+{
     for (floyd_role role = 0; role < FLOYD_ROLES; role++)
         if (p->has[role] && !p->tensor[role].data && !floyd_tensor_empty(&p->tensor[role]))
             return floyd_fail(FLOYD_ERROR_NULL, "%s has data NULL; it needs memory for its elements",

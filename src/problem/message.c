@@ -6,7 +6,8 @@
 
 static _Thread_local char text[512];
 
-floyd_status floyd_fail(floyd_status status, const char *format, ...) {
+floyd_status floyd_fail(floyd_status status, const char *format, ...)
+{
     va_list arguments;
     va_start(arguments, format);
     vsnprintf(text, sizeof text, format, arguments);
@@ -14,11 +15,13 @@ floyd_status floyd_fail(floyd_status status, const char *format, ...) {
     return status;
 }
 
-const char *floyd_last_message(void) {
+const char *floyd_last_message(void)
+{
     return text;
 }
 
-const char *floyd_status_name(floyd_status status) {
+const char *floyd_status_name(floyd_status status)
+{
     static const char *const names[] = {"FLOYD_OK",
                                         "FLOYD_ERROR_NULL",
                                         "FLOYD_ERROR_DTYPE",

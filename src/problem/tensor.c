@@ -3,7 +3,8 @@
 
 enum { AXES = 5 };
 
-size_t floyd_dtype_size(floyd_dtype dtype) {
+size_t floyd_dtype_size(floyd_dtype dtype)
+{
     switch (dtype) {
     case FLOYD_F32:
         return 4;
@@ -19,7 +20,8 @@ size_t floyd_dtype_size(floyd_dtype dtype) {
 }
 
 floyd_tensor floyd_contiguous(void *data, floyd_dtype dtype, int64_t size0, int64_t size1, int64_t size2,
-                              int64_t size3, int64_t size4) {
+                              int64_t size3, int64_t size4)
+{
     floyd_tensor tensor = {data, dtype, {size0, size1, size2, size3, size4}, {0}};
     /* Products that do not fit wrap here, in unsigned arithmetic, and are refused where the tensor is used. */
     uint64_t stride = 1;
@@ -30,20 +32,23 @@ floyd_tensor floyd_contiguous(void *data, floyd_dtype dtype, int64_t size0, int6
     return tensor;
 }
 
-bool floyd_tensor_empty(const floyd_tensor *tensor) {
+bool floyd_tensor_empty(const floyd_tensor *tensor)
+{
     for (int axis = 0; axis < AXES; axis++)
         if (tensor->size[axis] == 0) return true;
     return false;
 }
 
-static bool product_fits(const floyd_tensor *tensor) {
+static bool product_fits(const floyd_tensor *tensor)
+{
     int64_t product = (int64_t)floyd_dtype_size(tensor->dtype);
     for (int axis = 0; axis < AXES; axis++)
         if (__builtin_mul_overflow(product, tensor->size[axis], &product)) return false;
     return true;
 }
 
-bool floyd_tensor_extent(const floyd_tensor *tensor, int64_t *low, int64_t *high) {
+bool floyd_tensor_extent(const floyd_tensor *tensor, int64_t *low, int64_t *high)
+{
     *low = *high = 0;
     if (floyd_tensor_empty(tensor)) return true;
     if (!product_fits(tensor)) return false;
@@ -59,7 +64,8 @@ bool floyd_tensor_extent(const floyd_tensor *tensor, int64_t *low, int64_t *high
 }
 
 /* |stride| and reach of the axes that move, sorted by |stride|; returns how many. */
-static int sorted_axes(const floyd_tensor *tensor, int64_t step[AXES], int64_t reach[AXES]) {
+static int sorted_axes(const floyd_tensor *tensor, int64_t step[AXES], int64_t reach[AXES])
+{
     int count = 0;
     for (int axis = 0; axis < AXES; axis++) {
         if (tensor->size[axis] == 1) continue;
@@ -75,7 +81,8 @@ static int sorted_axes(const floyd_tensor *tensor, int64_t step[AXES], int64_t r
     return count;
 }
 
-bool floyd_tensor_apart(const floyd_tensor *tensor) {
+bool floyd_tensor_apart(const floyd_tensor *tensor)
+{
     int64_t step[AXES], reach[AXES], covered = 0;
     if (floyd_tensor_empty(tensor)) return true;
     const int count = sorted_axes(tensor, step, reach);
@@ -86,7 +93,8 @@ bool floyd_tensor_apart(const floyd_tensor *tensor) {
     return true;
 }
 
-void floyd_tensor_broadcast(floyd_tensor *tensor) {
+void floyd_tensor_broadcast(floyd_tensor *tensor)
+{
     for (int axis = 0; axis < AXES; axis++)
         if (tensor->size[axis] == 1) tensor->stride[axis] = 0;
 }

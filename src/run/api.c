@@ -11,11 +11,13 @@
 #define STRING2(x) #x
 #define STRING(x) STRING2(x)
 
-const char *floyd_version(void) {
+const char *floyd_version(void)
+{
     return STRING(FLOYD_VERSION_MAJOR) "." STRING(FLOYD_VERSION_MINOR) "." STRING(FLOYD_VERSION_PATCH);
 }
 
-floyd_status floyd_isa_describe(int index, floyd_isa *isa) {
+floyd_status floyd_isa_describe(int index, floyd_isa *isa)
+{
     if (!isa) return floyd_fail(FLOYD_ERROR_NULL, "isa is NULL; it needs a place for the description");
     const int count = floyd_isa_get(index, isa);
     if (index < 0 || index >= count)
@@ -23,7 +25,8 @@ floyd_status floyd_isa_describe(int index, floyd_isa *isa) {
     return FLOYD_OK;
 }
 
-static floyd_status refuse_isa(void) {
+static floyd_status refuse_isa(void)
+{
     char names[128] = "";
     floyd_isa isa;
     const int count = floyd_isa_get(-1, &isa);
@@ -38,7 +41,8 @@ static floyd_status refuse_isa(void) {
 }
 
 /* From a checked problem to what will run it. */
-static floyd_status prepare(const floyd_problem *problem, floyd_plan *plan, const floyd_kernels **kernels) {
+static floyd_status prepare(const floyd_problem *problem, floyd_plan *plan, const floyd_kernels **kernels)
+{
     *kernels = floyd_kernels_get(problem->fp64);
     if (!*kernels) return refuse_isa();
     if (!floyd_plan_make(problem, problem->threads > 0 ? problem->threads : floyd_default_threads(), plan))
@@ -49,7 +53,8 @@ static floyd_status prepare(const floyd_problem *problem, floyd_plan *plan, cons
     return FLOYD_OK;
 }
 
-static floyd_status query(const floyd_problem *problem, size_t *bytes) {
+static floyd_status query(const floyd_problem *problem, size_t *bytes)
+{
     floyd_plan plan;
     const floyd_kernels *kernels;
     if (!bytes) return floyd_fail(FLOYD_ERROR_NULL, "bytes is NULL; it needs a place for the workspace size");
@@ -58,12 +63,14 @@ static floyd_status query(const floyd_problem *problem, size_t *bytes) {
     return status;
 }
 
-static char *aligned(void *workspace) {
+static char *aligned(void *workspace)
+{
     const uintptr_t address = (uintptr_t)workspace, rest = address % FLOYD_ALIGN;
     return (char *)workspace + (rest ? FLOYD_ALIGN - rest : 0);
 }
 
-static floyd_status carry_out(floyd_run *run, void *workspace) {
+static floyd_status carry_out(floyd_run *run, void *workspace)
+{
     const floyd_plan *plan = run->plan;
     const bool backward = run->problem->backward;
     floyd_lease lease;
@@ -83,7 +90,8 @@ static floyd_status carry_out(floyd_run *run, void *workspace) {
     return FLOYD_OK;
 }
 
-static floyd_status run(const floyd_problem *problem, void *workspace, size_t bytes) {
+static floyd_status run(const floyd_problem *problem, void *workspace, size_t bytes)
+{
     floyd_plan plan;
     floyd_run call = {.problem = problem, .plan = &plan};
     floyd_status status = prepare(problem, &plan, &call.kernels);
@@ -94,28 +102,31 @@ static floyd_status run(const floyd_problem *problem, void *workspace, size_t by
     return FLOYD_OK;
 }
 
-floyd_status floyd_forward_workspace(const floyd_forward_args *args, const floyd_options *options, size_t *bytes) {
+floyd_status floyd_forward_workspace(const floyd_forward_args *args, const floyd_options *options, size_t *bytes)
+{
     floyd_problem problem;
     const floyd_status status = floyd_problem_forward(args, options, &problem);
     return status == FLOYD_OK ? query(&problem, bytes) : status;
 }
 
 floyd_status floyd_forward(const floyd_forward_args *args, const floyd_options *options, void *workspace,
-                           size_t bytes) {
+                           size_t bytes)
+{
     floyd_problem problem;
     const floyd_status status = floyd_problem_forward(args, options, &problem);
     return status == FLOYD_OK ? run(&problem, workspace, bytes) : status;
 }
 
-floyd_status floyd_backward_workspace(const floyd_backward_args *args, const floyd_options *options,
-                                      size_t *bytes) {
+floyd_status floyd_backward_workspace(const floyd_backward_args *args, const floyd_options *options, size_t *bytes)
+{
     floyd_problem problem;
     const floyd_status status = floyd_problem_backward(args, options, &problem);
     return status == FLOYD_OK ? query(&problem, bytes) : status;
 }
 
 floyd_status floyd_backward(const floyd_backward_args *args, const floyd_options *options, void *workspace,
-                            size_t bytes) {
+                            size_t bytes)
+{
     floyd_problem problem;
     const floyd_status status = floyd_problem_backward(args, options, &problem);
     return status == FLOYD_OK ? run(&problem, workspace, bytes) : status;

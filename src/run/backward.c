@@ -19,22 +19,26 @@ typedef struct backward_task {
     bool km_summed;                            /* dK2 and dV2 hold something */
 } backward_task;
 
-static char *at(const backward_task *t, size_t offset) {
+static char *at(const backward_task *t, size_t offset)
+{
     return t->scratch + offset;
 }
 
-static bool wants(const backward_task *t, floyd_role role) {
+static bool wants(const backward_task *t, floyd_role role)
+{
     return t->run->problem->has[role];
 }
 
-static int wanted(const floyd_problem *p) {
+static int wanted(const floyd_problem *p)
+{
     int flags = 0;
     for (floyd_role role = FLOYD_ROLE_DQ; role <= FLOYD_ROLE_DV2; role++)
         if (p->has[role]) flags |= FLOYD_DQ << (role - FLOYD_ROLE_DQ);
     return flags;
 }
 
-static bool wants_dscore(const backward_task *t) {
+static bool wants_dscore(const backward_task *t)
+{
     return wants(t, FLOYD_ROLE_DQ) || wants(t, FLOYD_ROLE_DK1) || wants(t, FLOYD_ROLE_DK2);
 }
 
@@ -43,7 +47,8 @@ static bool wants_dscore(const backward_task *t) {
  * accumulator of an output that is not its own is contiguous, in the slot.
  */
 static floyd_target target_of(const backward_task *t, floyd_role role, int slab_axis, int64_t slab, int row_axis,
-                              int64_t row, bool first, bool last) {
+                              int64_t row, bool first, bool last)
+{
     const floyd_run *run = t->run;
     const floyd_problem *p = run->problem;
     floyd_target target = {.first = first && !p->continued, .last = last};
@@ -59,41 +64,39 @@ static floyd_target target_of(const backward_task *t, floyd_role role, int slab_
 
 /* ---- the (n,m) face ------------------------------------------------------------------------------- */
 
-static char *stat(const backward_task *t, size_t offset, int64_t n) {
+static floyd_view pairs(const backward_task *t, floyd_role role, floyd_span n)
+{
+    return floyd_view_of(t->run->problem, role, t->task->head, 2, n.begin, 3, t->m.begin);
+}
+
+static char *stat(const backward_task *t, size_t offset, int64_t n)
+{
     return t->slot + offset + (size_t)(n * t->run->problem->M + t->m.begin) * t->run->plan->real;
 }
 
-static void pack_nm(const backward_task *t, floyd_span n) {
-    const floyd_run *run = t->run;
-    const floyd_scratch *s = &run->plan->scratch;
-    const floyd_problem *p = run->problem;
-    const floyd_view q = floyd_view_of(p, FLOYD_ROLE_Q, t->task->head, 2, n.begin, 3, t->m.begin);
-    const floyd_view dy = floyd_view_of(p, FLOYD_ROLE_DY, t->task->head, 2, n.begin, 3, t->m.begin);
-    run->kernels->pack_pairs(&q, n.length, t->m.length, p->D, &run->plan->layout, at(t, s->q_n), at(t, s->q_m));
-    run->kernels->pack_pairs(&dy, n.length, t->m.length, p->D, &run->plan->layout, at(t, s->dy_n), at(t, s->dy_m));
-}
-
-/* max, sum and, for dS, delta of the tile's rows into the slot, where later visits find them. dY is packed. */
-static void gather_stats(const backward_task *t, floyd_span n) {
+/* max, sum and, for dS, delta of the tile's rows into the slot, where later visits find them. */
+static void gather_stats(const backward_task *t, floyd_span n)
+{
     const floyd_run *run = t->run;
     const floyd_plan *plan = run->plan;
     const floyd_problem *p = run->problem;
-    const floyd_view max = floyd_view_of(p, FLOYD_ROLE_MAX, t->task->head, 2, n.begin, 3, t->m.begin);
-    const floyd_view sum = floyd_view_of(p, FLOYD_ROLE_SUM, t->task->head, 2, n.begin, 3, t->m.begin);
-    const floyd_view y = floyd_view_of(p, FLOYD_ROLE_Y, t->task->head, 2, n.begin, 3, t->m.begin);
+    const ptrdiff_t ldd = plan->layout.ldd, m = t->m.length;
+    char *dy_rows = at(t, plan->scratch.dy_n), *y_rows = at(t, plan->scratch.dy_m);
+    const floyd_view max = pairs(t, FLOYD_ROLE_MAX, n), sum = pairs(t, FLOYD_ROLE_SUM, n);
+    const floyd_view dy = pairs(t, FLOYD_ROLE_DY, n), y = pairs(t, FLOYD_ROLE_Y, n);
     for (int64_t i = 0; i < n.length; i++) {
-        const char *dy = at(t, plan->scratch.dy_n) + (size_t)(i * plan->layout.slab_n) * plan->real;
-        run->kernels->read_stats(&max, i, t->m.length, stat(t, plan->slot.max, n.begin + i));
-        run->kernels->read_stats(&sum, i, t->m.length, stat(t, plan->slot.sum, n.begin + i));
+        run->kernels->read_stats(&max, i, m, stat(t, plan->slot.max, n.begin + i));
+        run->kernels->read_stats(&sum, i, m, stat(t, plan->slot.sum, n.begin + i));
         if (!wants_dscore(t)) continue;
-        run->kernels->pack(&y, i, t->m.length, p->D, at(t, plan->scratch.y), plan->layout.ldd);
-        run->kernels->row_dots(dy, at(t, plan->scratch.y), plan->layout.ldd, t->m.length, p->D,
-                               stat(t, plan->slot.delta, n.begin + i));
+        run->kernels->pack(&dy, i, m, p->D, dy_rows, ldd);
+        run->kernels->pack(&y, i, m, p->D, y_rows, ldd);
+        run->kernels->row_dots(dy_rows, y_rows, ldd, m, p->D, stat(t, plan->slot.delta, n.begin + i));
     }
 }
 
 /* True when no row of the tile is masked along all of k. */
-static bool rows_live(const backward_task *t, floyd_span n) {
+static bool rows_live(const backward_task *t, floyd_span n)
+{
     const floyd_plan *plan = t->run->plan;
     for (int64_t i = 0; i < n.length; i++) {
         const char *max = stat(t, plan->slot.max, n.begin + i);
@@ -107,7 +110,8 @@ static bool rows_live(const backward_task *t, floyd_span n) {
 
 /* ---- the (k,m) face ------------------------------------------------------------------------------- */
 
-static void pack_km(backward_task *t) {
+static void pack_km(backward_task *t)
+{
     const floyd_run *run = t->run;
     const floyd_scratch *s = &run->plan->scratch;
     if (t->km_packed) return;
@@ -118,7 +122,8 @@ static void pack_km(backward_task *t) {
     t->km_packed = true;
 }
 
-static void merge_km(const backward_task *t, floyd_role role, size_t offset) {
+static void merge_km(const backward_task *t, floyd_role role, size_t offset)
+{
     const floyd_run *run = t->run;
     const floyd_plan *plan = run->plan;
     if (!wants(t, role)) return;
@@ -132,7 +137,8 @@ static void merge_km(const backward_task *t, floyd_role role, size_t offset) {
 
 /* ---- one tile -------------------------------------------------------------------------------------- */
 
-static floyd_backward_tile tile_of(const backward_task *t, floyd_span n) {
+static floyd_backward_tile tile_of(const backward_task *t, floyd_span n)
+{
     const floyd_run *run = t->run;
     const floyd_problem *p = run->problem;
     const floyd_scratch *s = &run->plan->scratch;
@@ -155,6 +161,8 @@ static floyd_backward_tile tile_of(const backward_task *t, floyd_span n) {
         .k2t = at(t, s->k2t),
         .v2t = at(t, s->v2t),
         .k2 = at(t, s->k2),
+        .q = pairs(t, FLOYD_ROLE_Q, n),
+        .dy = pairs(t, FLOYD_ROLE_DY, n),
         .k1 = floyd_view_of(p, FLOYD_ROLE_K1, head, 2, n.begin, 3, k),
         .v1 = floyd_view_of(p, FLOYD_ROLE_V1, head, 2, n.begin, 3, k),
         .max = stat(t, slot->max, n.begin),
@@ -174,7 +182,8 @@ static floyd_backward_tile tile_of(const backward_task *t, floyd_span n) {
 }
 
 /* A tile that adds nothing: its faces are visited where the first or last visit is due. */
-static void skip_tile(const backward_task *t, const floyd_backward_tile *tile) {
+static void skip_tile(const backward_task *t, const floyd_backward_tile *tile)
+{
     const floyd_kernels *kernels = t->run->kernels;
     for (int64_t i = 0; i < tile->n; i++) {
         if (wants(t, FLOYD_ROLE_DQ)) kernels->merge(&tile->to_dq, i, NULL, 0, tile->m, tile->d);
@@ -183,27 +192,25 @@ static void skip_tile(const backward_task *t, const floyd_backward_tile *tile) {
     }
 }
 
-static void run_tile(backward_task *t, floyd_span n) {
+static void run_tile(backward_task *t, floyd_span n)
+{
     const floyd_run *run = t->run;
     const floyd_plan *plan = run->plan;
     floyd_backward_tile tile = tile_of(t, n);
     const floyd_masked masked = floyd_mask_tile(run->problem, &plan->layout, t->task->head, n, t->m, t->k,
                                                 (uint8_t *)at(t, plan->scratch.codes), &tile.codes);
-    if (t->nm_first) {
-        pack_nm(t, n);
-        gather_stats(t, n);
-    }
+    if (t->nm_first) gather_stats(t, n);
     if (masked == FLOYD_ALL_MASKED && rows_live(t, n)) {
         skip_tile(t, &tile);
         return;
     }
-    if (!t->nm_first) pack_nm(t, n);
     pack_km(t);
     run->kernels->backward_tile(&tile);
     t->km_summed = true;
 }
 
-static void run_task(backward_task *t) {
+static void run_task(backward_task *t)
+{
     const floyd_plan *plan = t->run->plan;
     const floyd_task *task = t->task;
     const int64_t n_end = floyd_axis_part(&plan->n, task->n + 1), m_end = floyd_axis_part(&plan->m, task->m + 1);
@@ -225,7 +232,8 @@ static void run_task(backward_task *t) {
         }
 }
 
-void floyd_run_backward(void *user, int thread) {
+void floyd_run_backward(void *user, int thread)
+{
     floyd_run *run = user;
     char *scratch = run->scratch + (size_t)thread * run->plan->scratch_bytes;
     floyd_fpenv found;

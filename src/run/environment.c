@@ -11,7 +11,8 @@
 #include "floydattn.h"
 
 /* A positive number, alone or first of a list "4,2"; 0 for anything else. */
-static int count_from(const char *name) {
+static int count_from(const char *name)
+{
     const char *text = getenv(name);
     if (!text) return 0;
     char *end;
@@ -22,7 +23,8 @@ static int count_from(const char *name) {
     return *end == '\0' || *end == ',' ? (int)count : 0;
 }
 
-static int processors(void) {
+static int processors(void)
+{
     enum { MOST = 65536 };
     for (int cpus = 1024; cpus <= MOST; cpus *= 4) {
         cpu_set_t *set = CPU_ALLOC((size_t)cpus);
@@ -36,7 +38,8 @@ static int processors(void) {
     return online > 0 ? (int)online : 1;
 }
 
-int floyd_default_threads(void) {
+int floyd_default_threads(void)
+{
     int count = count_from("FLOYDATTN_NUM_THREADS");
     if (count == 0) count = count_from("OMP_NUM_THREADS");
     return count > 0 ? count : processors();

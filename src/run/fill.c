@@ -7,7 +7,8 @@
 #include "run.h"
 
 /* The bytes of value; 0 is all zeros in every type, and only accumulator types hold anything else here. */
-static void bytes_of(double value, floyd_dtype dtype, unsigned char bytes[8]) {
+static void bytes_of(double value, floyd_dtype dtype, unsigned char bytes[8])
+{
     const float narrow = (float)value;
     memset(bytes, 0, 8);
     if (dtype == FLOYD_F64)
@@ -16,7 +17,8 @@ static void bytes_of(double value, floyd_dtype dtype, unsigned char bytes[8]) {
         memcpy(bytes, &narrow, sizeof narrow);
 }
 
-static void fill(const floyd_tensor *t, double value) {
+static void fill(const floyd_tensor *t, double value)
+{
     const size_t size = floyd_dtype_size(t->dtype);
     unsigned char bytes[8];
     if (floyd_tensor_empty(t)) return;
@@ -32,7 +34,8 @@ static void fill(const floyd_tensor *t, double value) {
                     }
 }
 
-void floyd_run_fill(const floyd_problem *p) {
+void floyd_run_fill(const floyd_problem *p)
+{
     if (p->continued) return;
     const floyd_role first = p->backward ? FLOYD_ROLE_DQ : FLOYD_ROLE_Y;
     const floyd_role last = p->backward ? FLOYD_ROLE_DV2 : FLOYD_ROLE_SUM;

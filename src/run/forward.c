@@ -19,12 +19,14 @@ typedef struct forward_task {
     int64_t packed_k; /* the tile of k whose K2 and V2 are packed; -1: none */
 } forward_task;
 
-static char *at(const forward_task *t, size_t offset, int64_t reals) {
+static char *at(const forward_task *t, size_t offset, int64_t reals)
+{
     return t->scratch + offset + (size_t)reals * t->run->plan->real;
 }
 
 /* The kernel's view of tile i of n, all but what depends on k. */
-static floyd_forward_tile tile_of(const forward_task *t, int64_t i) {
+static floyd_forward_tile tile_of(const forward_task *t, int64_t i)
+{
     const floyd_plan *plan = t->run->plan;
     const floyd_scratch *s = &plan->scratch;
     const floyd_layout *l = &plan->layout;
@@ -46,23 +48,27 @@ static floyd_forward_tile tile_of(const forward_task *t, int64_t i) {
                                 .stat = n};
 }
 
-static floyd_view pairs(const forward_task *t, floyd_role role, int64_t i) {
+static floyd_view pairs(const forward_task *t, floyd_role role, int64_t i)
+{
     const floyd_run *run = t->run;
     if (!run->problem->has[role]) return (floyd_view){0};
     return floyd_view_of(run->problem, role, t->head, 2, floyd_axis_begin(&run->plan->n, t->n_first + i), 3,
                          t->m.begin);
 }
 
-static void begin(const forward_task *t, int64_t i) {
+static void begin(const forward_task *t, int64_t i)
+{
     const floyd_run *run = t->run;
     const floyd_forward_tile tile = tile_of(t, i);
     const floyd_view q = pairs(t, FLOYD_ROLE_Q, i), y = pairs(t, FLOYD_ROLE_Y, i);
     const floyd_view max = pairs(t, FLOYD_ROLE_MAX, i), sum = pairs(t, FLOYD_ROLE_SUM, i);
-    run->kernels->pack_pairs(&q, tile.n, tile.m, tile.d, tile.layout, (void *)tile.q_n, (void *)tile.q_m);
+    for (int64_t n = 0; n < tile.n; n++)
+        run->kernels->pack_pairs(&q, n, tile.m, tile.d, tile.layout, (void *)tile.q_n, (void *)tile.q_m);
     run->kernels->forward_begin(&tile, run->problem->continued ? &y : NULL, &max, &sum);
 }
 
-static void end(const forward_task *t, int64_t i) {
+static void end(const forward_task *t, int64_t i)
+{
     const floyd_problem *p = t->run->problem;
     const floyd_forward_tile tile = tile_of(t, i);
     const floyd_view y = pairs(t, FLOYD_ROLE_Y, i);
@@ -71,7 +77,8 @@ static void end(const forward_task *t, int64_t i) {
                                  p->tensor[FLOYD_ROLE_SUM].size[4]);
 }
 
-static void compute(forward_task *t, floyd_forward_tile *tile, floyd_span n, floyd_span k, int64_t k_tile) {
+static void compute(forward_task *t, floyd_forward_tile *tile, floyd_span n, floyd_span k, int64_t k_tile)
+{
     const floyd_run *run = t->run;
     const floyd_scratch *s = &run->plan->scratch;
     if (t->packed_k != k_tile) {
@@ -86,7 +93,8 @@ static void compute(forward_task *t, floyd_forward_tile *tile, floyd_span n, flo
 }
 
 /* One tile of k for every tile of n. In the first pass those not masked everywhere; in the second the others. */
-static bool pass(forward_task *t, int64_t k_tile, bool masked_ones) {
+static bool pass(forward_task *t, int64_t k_tile, bool masked_ones)
+{
     const floyd_run *run = t->run;
     const floyd_plan *plan = run->plan;
     const floyd_span k = floyd_span_of(&plan->k, k_tile);
@@ -104,7 +112,8 @@ static bool pass(forward_task *t, int64_t k_tile, bool masked_ones) {
     return left;
 }
 
-static void run_task(const floyd_run *run, const floyd_task *task, char *scratch) {
+static void run_task(const floyd_run *run, const floyd_task *task, char *scratch)
+{
     const floyd_plan *plan = run->plan;
     const int64_t first = floyd_axis_part(&plan->n, task->n);
     forward_task t = {.run = run,
@@ -121,7 +130,8 @@ static void run_task(const floyd_run *run, const floyd_task *task, char *scratch
     for (int64_t i = 0; i < t.n_count; i++) end(&t, i);
 }
 
-void floyd_run_forward(void *user, int thread) {
+void floyd_run_forward(void *user, int thread)
+{
     floyd_run *run = user;
     char *scratch = run->scratch + (size_t)thread * run->plan->scratch_bytes;
     floyd_fpenv found;

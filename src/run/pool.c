@@ -32,19 +32,23 @@ static int fork_handlers; /* what pthread_atfork returned */
 
 /* ---- fork ---------------------------------------------------------------------------------------- */
 
-static void before_fork(void) {
+static void before_fork(void)
+{
     pthread_mutex_lock(&lock);
 }
-static void after_fork_parent(void) {
+static void after_fork_parent(void)
+{
     pthread_mutex_unlock(&lock);
 }
 
-static void after_fork_child(void) {
+static void after_fork_child(void)
+{
     idle = NULL; /* those threads did not come along */
     pthread_mutex_unlock(&lock);
 }
 
-static void set_up(void) {
+static void set_up(void)
+{
     fork_handlers = pthread_atfork(before_fork, after_fork_parent, after_fork_child);
 }
 
@@ -55,13 +59,15 @@ typedef struct birth {
     pthread_cond_t born;
 } birth;
 
-static void make_idle(floyd_worker *worker) {
+static void make_idle(floyd_worker *worker)
+{
     worker->crew = NULL;
     worker->next = idle;
     idle = worker;
 }
 
-static void *work(void *argument) {
+static void *work(void *argument)
+{
     birth *made = argument;
     floyd_worker self = {.thread = pthread_self()};
     pthread_cond_init(&self.wake, NULL);
@@ -85,7 +91,8 @@ static void *work(void *argument) {
 
 /* Starts a worker and waits until it can be given work. The lock is held; signals stay with the program's threads.
  */
-static int start(floyd_worker **worker) {
+static int start(floyd_worker **worker)
+{
     birth made = {NULL, PTHREAD_COND_INITIALIZER};
     sigset_t every, before;
     pthread_t thread;
@@ -102,7 +109,8 @@ static int start(floyd_worker **worker) {
 
 /* ---- leases -------------------------------------------------------------------------------------- */
 
-static void give_back(floyd_lease *lease) {
+static void give_back(floyd_lease *lease)
+{
     while (lease->workers) {
         floyd_worker *worker = lease->workers;
         lease->workers = worker->next;
@@ -111,7 +119,8 @@ static void give_back(floyd_lease *lease) {
     lease->count = 0;
 }
 
-int floyd_pool_lease(floyd_lease *lease, int count) {
+int floyd_pool_lease(floyd_lease *lease, int count)
+{
     int error = 0;
     lease->workers = NULL;
     lease->count = 0;
@@ -135,7 +144,8 @@ int floyd_pool_lease(floyd_lease *lease, int count) {
     return error;
 }
 
-void floyd_pool_run(floyd_lease *lease, void (*job)(void *user, int index), void *user) {
+void floyd_pool_run(floyd_lease *lease, void (*job)(void *user, int index), void *user)
+{
     crew team = {job, user, lease->count, PTHREAD_COND_INITIALIZER};
     pthread_mutex_lock(&lock);
     int index = 0;
@@ -156,7 +166,8 @@ void floyd_pool_run(floyd_lease *lease, void (*job)(void *user, int index), void
 
 /* At exit, workers that wait are ended, so that leak checkers find nothing; one that still computes is left alone.
  */
-__attribute__((destructor)) static void end_idle(void) {
+__attribute__((destructor)) static void end_idle(void)
+{
     pthread_mutex_lock(&lock);
     while (idle) {
         floyd_worker *worker = idle;

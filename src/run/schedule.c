@@ -7,15 +7,18 @@ typedef struct counter {
     int64_t issued, passed;
 } counter;
 
-static int64_t faces(const floyd_plan *plan) {
+static int64_t faces(const floyd_plan *plan)
+{
     return plan->n.parts * plan->m.parts + plan->n.parts * plan->k.parts + plan->k.parts * plan->m.parts;
 }
 
-static counter *counters(const floyd_schedule *s, int slot) {
+static counter *counters(const floyd_schedule *s, int slot)
+{
     return (counter *)(s->slots + (size_t)slot * s->plan->slot_bytes + s->plan->slot.tickets);
 }
 
-void floyd_schedule_start(floyd_schedule *s, const floyd_problem *problem, const floyd_plan *plan, char *slots) {
+void floyd_schedule_start(floyd_schedule *s, const floyd_problem *problem, const floyd_plan *plan, char *slots)
+{
     memset(s, 0, sizeof *s);
     s->problem = problem;
     s->plan = plan;
@@ -27,13 +30,15 @@ void floyd_schedule_start(floyd_schedule *s, const floyd_problem *problem, const
         memset(counters(s, slot), 0, (size_t)faces(plan) * sizeof(counter));
 }
 
-void floyd_schedule_end(floyd_schedule *s) {
+void floyd_schedule_end(floyd_schedule *s)
+{
     pthread_mutex_destroy(&s->lock);
     pthread_cond_destroy(&s->moved);
 }
 
 /* Where task number `index` of the list lies. */
-static void place(const floyd_schedule *s, int64_t index, floyd_task *task) {
+static void place(const floyd_schedule *s, int64_t index, floyd_task *task)
+{
     const floyd_plan *plan = s->plan;
     const int64_t inside = index % s->head_tasks;
     task->head = index / s->head_tasks;
@@ -44,7 +49,8 @@ static void place(const floyd_schedule *s, int64_t index, floyd_task *task) {
     task->k = s->slots ? (task->m + task->n + round) % plan->k.parts : 0;
 }
 
-static void take_tickets(const floyd_schedule *s, floyd_task *task) {
+static void take_tickets(const floyd_schedule *s, floyd_task *task)
+{
     const int64_t n = s->plan->n.parts, m = s->plan->m.parts, k = s->plan->k.parts;
     const int64_t visits[3] = {k, m, n}, earlier = task->head / s->plan->slots;
     int64_t visit[3];
@@ -58,14 +64,16 @@ static void take_tickets(const floyd_schedule *s, floyd_task *task) {
     task->visit_nm = visit[0], task->visit_nk = visit[1], task->visit_km = visit[2];
 }
 
-static bool may_start(const floyd_schedule *s, const floyd_task *task) {
+static bool may_start(const floyd_schedule *s, const floyd_task *task)
+{
     const counter *all = counters(s, task->slot);
     for (int i = 0; i < 3; i++)
         if (all[task->face[i]].passed != task->ticket[i]) return false;
     return true;
 }
 
-bool floyd_schedule_claim(floyd_schedule *s, floyd_task *task) {
+bool floyd_schedule_claim(floyd_schedule *s, floyd_task *task)
+{
     pthread_mutex_lock(&s->lock);
     bool taken = !s->cancelled && s->next < s->plan->tasks;
     if (taken) {
@@ -82,14 +90,16 @@ bool floyd_schedule_claim(floyd_schedule *s, floyd_task *task) {
     return taken;
 }
 
-static void cancel(floyd_schedule *s) {
+static void cancel(floyd_schedule *s)
+{
     pthread_mutex_lock(&s->lock);
     s->cancelled = true;
     pthread_cond_broadcast(&s->moved);
     pthread_mutex_unlock(&s->lock);
 }
 
-void floyd_schedule_finish(floyd_schedule *s, const floyd_task *task, int thread) {
+void floyd_schedule_finish(floyd_schedule *s, const floyd_task *task, int thread)
+{
     pthread_mutex_lock(&s->lock);
     const int64_t done = ++s->done;
     if (s->slots) {

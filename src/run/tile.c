@@ -4,18 +4,21 @@
 
 #include "run.h"
 
-floyd_span floyd_span_of(const floyd_axis *axis, int64_t tile) {
+floyd_span floyd_span_of(const floyd_axis *axis, int64_t tile)
+{
     return (floyd_span){floyd_axis_begin(axis, tile), floyd_axis_length(axis, tile)};
 }
 
 /* Where a head's first element lies. */
-static char *head_data(const floyd_problem *p, const floyd_tensor *tensor, int64_t head) {
+static char *head_data(const floyd_problem *p, const floyd_tensor *tensor, int64_t head)
+{
     const int64_t index = head / p->H * tensor->stride[0] + head % p->H * tensor->stride[1];
     return (char *)tensor->data + index * (int64_t)floyd_dtype_size(tensor->dtype);
 }
 
 floyd_view floyd_view_of(const floyd_problem *p, floyd_role role, int64_t head, int slab_axis, int64_t slab,
-                         int row_axis, int64_t row) {
+                         int row_axis, int64_t row)
+{
     const floyd_tensor *tensor = &p->tensor[role];
     const int64_t at = slab * tensor->stride[slab_axis] + row * tensor->stride[row_axis];
     return (floyd_view){head_data(p, tensor, head) + at * (int64_t)floyd_dtype_size(tensor->dtype), tensor->dtype,
@@ -23,7 +26,8 @@ floyd_view floyd_view_of(const floyd_problem *p, floyd_role role, int64_t head, 
 }
 
 /* One row of codes, 0 or 1; returns how many are masked. */
-static int64_t code_row(const uint8_t *mask, int64_t stride, int64_t count, uint8_t *codes) {
+static int64_t code_row(const uint8_t *mask, int64_t stride, int64_t count, uint8_t *codes)
+{
     int64_t masked = 0;
     if (stride == 1)
         for (int64_t k = 0; k < count; k++) masked += codes[k] = mask[k] != 0;
@@ -33,7 +37,8 @@ static int64_t code_row(const uint8_t *mask, int64_t stride, int64_t count, uint
 }
 
 floyd_masked floyd_mask_tile(const floyd_problem *p, const floyd_layout *layout, int64_t head, floyd_span n,
-                             floyd_span m, floyd_span k, uint8_t *buffer, floyd_codes *codes) {
+                             floyd_span m, floyd_span k, uint8_t *buffer, floyd_codes *codes)
+{
     static const floyd_tensor none = {0};
     const bool given = p->has[FLOYD_ROLE_MASK];
     const floyd_tensor *mask = given ? &p->tensor[FLOYD_ROLE_MASK] : &none;
@@ -61,7 +66,8 @@ floyd_masked floyd_mask_tile(const floyd_problem *p, const floyd_layout *layout,
 }
 
 void floyd_pack_km(const floyd_run *run, floyd_role role, int64_t head, floyd_span k, floyd_span m, char *slab,
-                   char *rows, char *columns) {
+                   char *rows, char *columns)
+{
     const floyd_layout *l = &run->plan->layout;
     const size_t real = run->plan->real;
     const int64_t d = run->problem->D;
