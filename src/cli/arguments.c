@@ -13,7 +13,8 @@ const choice dtype_choices[] = {
     {"f16", FLOYD_F16}, {"bf16", FLOYD_BF16}, {"f32", FLOYD_F32}, {"f64", FLOYD_F64}, {NULL, 0}};
 
 /* A positive whole number at *value, which then points behind it; 0 if there is none. */
-static int64_t take_positive(const char **value) {
+static int64_t take_positive(const char **value)
+{
     char *end;
     errno = 0;
     long long number = strtoll(*value, &end, 10);
@@ -22,7 +23,8 @@ static int64_t take_positive(const char **value) {
     return number;
 }
 
-int positive_argument(const struct argp_state *state, const char *option, const char *value) {
+int positive_argument(const struct argp_state *state, const char *option, const char *value)
+{
     const char *rest = value;
     int64_t number = take_positive(&rest);
     if (number == 0 || *rest || number > INT_MAX)
@@ -30,7 +32,8 @@ int positive_argument(const struct argp_state *state, const char *option, const 
     return (int)number;
 }
 
-double number_argument(const struct argp_state *state, const char *option, const char *value) {
+double number_argument(const struct argp_state *state, const char *option, const char *value)
+{
     char *end;
     double number = strtod(value, &end);
     if (end == value || *end || !isfinite(number))
@@ -39,7 +42,8 @@ double number_argument(const struct argp_state *state, const char *option, const
 }
 
 void sizes_argument(const struct argp_state *state, const char *option, const char *value, int64_t *sizes,
-                    int count) {
+                    int count)
+{
     const char *rest = value;
     for (int i = 0; i < count; i++) {
         sizes[i] = take_positive(&rest);
@@ -49,7 +53,8 @@ void sizes_argument(const struct argp_state *state, const char *option, const ch
     }
 }
 
-int choice_argument(const struct argp_state *state, const char *option, const char *value, const choice *choices) {
+int choice_argument(const struct argp_state *state, const char *option, const char *value, const choice *choices)
+{
     char *known = text("%s", "");
     for (const choice *c = choices; c->name; c++) {
         if (strcmp(c->name, value) == 0) {
@@ -64,6 +69,7 @@ int choice_argument(const struct argp_state *state, const char *option, const ch
     return 0;
 }
 
-void parse_arguments(const struct argp *parser, int argc, char **argv, void *input) {
+void parse_arguments(const struct argp *parser, int argc, char **argv, void *input)
+{
     if (argp_parse(parser, argc, argv, 0, NULL, input) != 0) exit(STATUS_USAGE);
 }

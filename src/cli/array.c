@@ -16,33 +16,39 @@ static const element elements[] = {
 };
 enum { ELEMENTS = sizeof elements / sizeof *elements };
 
-static bool equals(const char *known, const char *string, size_t length) {
+static bool equals(const char *known, const char *string, size_t length)
+{
     return strlen(known) == length && memcmp(known, string, length) == 0;
 }
 
-const element *element_named(const char *name, size_t length) {
+const element *element_named(const char *name, size_t length)
+{
     for (int i = 0; i < ELEMENTS; i++)
         if (equals(elements[i].name, name, length)) return &elements[i];
     return NULL;
 }
 
-const element *element_of_descr(const char *descr, size_t length) {
+const element *element_of_descr(const char *descr, size_t length)
+{
     for (int i = 0; i < ELEMENTS; i++)
         if (equals(elements[i].descr, descr, length)) return &elements[i];
     return NULL;
 }
 
-const element *element_of_dtype(floyd_dtype dtype) {
+const element *element_of_dtype(floyd_dtype dtype)
+{
     for (int i = 0; i < ELEMENTS; i++)
         if (elements[i].dtype == dtype) return &elements[i];
     return NULL;
 }
 
-const char *element_names(void) {
+const char *element_names(void)
+{
     return "F16, BF16, F32, F64, and for masks BOOL or U8";
 }
 
-bool lay_out(array *a, bool fortran_order, int64_t *bytes) {
+bool lay_out(array *a, bool fortran_order, int64_t *bytes)
+{
     int64_t step = 1, extent;
     bool empty = false;
     for (int i = 0; i < a->rank; i++) {
@@ -56,7 +62,8 @@ bool lay_out(array *a, bool fortran_order, int64_t *bytes) {
     return true;
 }
 
-void place_data(array *a, const uint8_t *data, int64_t bytes) {
+void place_data(array *a, const uint8_t *data, int64_t bytes)
+{
     if ((uintptr_t)data % a->element->size == 0) {
         a->data = (void *)data;
         return;

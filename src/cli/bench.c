@@ -47,7 +47,8 @@ static const struct argp_option options[] = {
     {"json", 'j', NULL, 0, "Print JSON", 0},
     {0}};
 
-static error_t parse(int key, char *value, struct argp_state *state) {
+static error_t parse(int key, char *value, struct argp_state *state)
+{
     settings *s = state->input;
     switch (key) {
     case 'S': {
@@ -91,25 +92,30 @@ static const struct argp parser = {
     NULL,
     NULL};
 
-static double cells(const trial_problem *p) {
+static double cells(const trial_problem *p)
+{
     return (double)p->B * (double)p->H * (double)p->N * (double)p->M * (double)p->K * (double)p->D;
 }
 
-static void demand_ok(floyd_status status) {
-    if (status != FLOYD_OK) die_of_library(status, "the library refuses");
+static void demand_ok(floyd_status status)
+{
+    if (status != FLOYD_OK) die_of_library(status, floyd_last_message());
 }
 
-/* Tensors of more bytes than 63 bits count are refused before any size is computed from them. */
-static void check_sizes(const trial_problem *p) {
-    if (cells(p) > 0x1p62) die(STATUS_USAGE, "--shape is too large: B*H*N*M*K*D must stay below 2^62");
+/* No tensor has more than that many elements, so its bytes, up to 8 each, then fit in 63 bits. */
+static void check_sizes(const trial_problem *p)
+{
+    if (cells(p) > 0x1p59) die(STATUS_USAGE, "--shape is too large: B*H*N*M*K*D must stay below 2^59");
 }
 
-static int64_t pick(uint64_t *state, int64_t size) {
+static int64_t pick(uint64_t *state, int64_t size)
+{
     *state = *state * 6364136223846793005u + 1442695040888963407u;
     return (int64_t)((*state >> 33) % (uint64_t)size);
 }
 
-static verdict verify(const trial *t) {
+static verdict verify(const trial *t)
+{
     const trial_problem *p = &t->problem;
     comparison c = {.trial = t};
     uint64_t state = 1;
@@ -129,7 +135,8 @@ static verdict verify(const trial *t) {
     return v;
 }
 
-static int ascending(const void *left, const void *right) {
+static int ascending(const void *left, const void *right)
+{
     const double a = *(const double *)left, b = *(const double *)right;
     return (a > b) - (a < b);
 }
@@ -139,18 +146,21 @@ typedef struct advance {
     double done, total;
 } advance;
 
-static void show(const advance *a) {
+static void show(const advance *a)
+{
     enum { STEPS = 1000 };
     progress_step(NULL, (int64_t)(STEPS * a->done / a->total), STEPS);
 }
 
-static void *workspace_of(const trial *t, trial_pass pass, int threads, size_t *bytes) {
+static void *workspace_of(const trial *t, trial_pass pass, int threads, size_t *bytes)
+{
     demand_ok(trial_workspace(t, pass, threads, bytes));
     return allocate(*bytes, "the workspace");
 }
 
 /* Both passes once: their results are verified, their threads started, their memory touched. */
-static void warm_up(const settings *s, trial *t, advance *a) {
+static void warm_up(const settings *s, trial *t, advance *a)
+{
     for (int pass = 0; pass < TRIAL_PASSES; pass++) {
         size_t bytes;
         void *workspace = workspace_of(t, (trial_pass)pass, s->threads, &bytes);
@@ -161,7 +171,8 @@ static void warm_up(const settings *s, trial *t, advance *a) {
     }
 }
 
-static timing measure(const settings *s, const trial *t, trial_pass pass, advance *a) {
+static timing measure(const settings *s, const trial *t, trial_pass pass, advance *a)
+{
     timing result = {.flops = passes[pass].work * cells(&s->problem)};
     double *seconds = allocate((size_t)s->repeats * sizeof *seconds, "the times");
     void *workspace = workspace_of(t, pass, s->threads, &result.workspace);
@@ -180,7 +191,8 @@ static timing measure(const settings *s, const trial *t, trial_pass pass, advanc
     return result;
 }
 
-static report run_bench(const settings *s) {
+static report run_bench(const settings *s)
+{
     report r = {.isa = chosen_isa().name};
     advance a = {0, (s->repeats + 1) * (passes[TRIAL_FORWARD].work + passes[TRIAL_BACKWARD].work)};
     progress_start(false);
@@ -195,11 +207,13 @@ static report run_bench(const settings *s) {
     return r;
 }
 
-static double share_of_peak(const settings *s, const report *r, int pass) {
+static double share_of_peak(const settings *s, const report *r, int pass)
+{
     return r->pass[pass].flops / r->pass[pass].best / (r->peak * s->threads);
 }
 
-static void print_text(const settings *s, const report *r) {
+static void print_text(const settings *s, const report *r)
+{
     const trial_problem *p = &s->problem;
     machine m = describe_machine();
     printf("floydattn %s, kernel %s, %s\n%s, %s, %s\n", floyd_version(), r->isa, m.compiler, m.processor, m.system,
@@ -219,19 +233,22 @@ static void print_text(const settings *s, const report *r) {
     free_machine(&m);
 }
 
-static json_t *shape_json(const trial_problem *p) {
+static json_t *shape_json(const trial_problem *p)
+{
     return json_pack("{s:I,s:I,s:I,s:I,s:I,s:I}", "B", (json_int_t)p->B, "H", (json_int_t)p->H, "N",
                      (json_int_t)p->N, "M", (json_int_t)p->M, "K", (json_int_t)p->K, "D", (json_int_t)p->D);
 }
 
-static json_t *timing_json(const settings *s, const report *r, int pass) {
+static json_t *timing_json(const settings *s, const report *r, int pass)
+{
     const timing *t = &r->pass[pass];
     return json_pack("{s:f,s:f,s:f,s:f,s:f,s:I}", "min_s", t->best, "median_s", t->median, "flops", t->flops,
                      "gflops_per_s", t->flops / t->best / 1e9, "share_of_peak", share_of_peak(s, r, pass),
                      "workspace_bytes", (json_int_t)t->workspace);
 }
 
-static void print_json(const settings *s, const report *r) {
+static void print_json(const settings *s, const report *r)
+{
     machine m = describe_machine();
     json_t *object = json_pack(
         "{s:s,s:s,s:o,s:o,s:s,s:i,s:i,s:f,s:{s:i,s:f},s:o,s:o}", "version", floyd_version(), "isa", r->isa,
@@ -245,7 +262,8 @@ static void print_json(const settings *s, const report *r) {
     free_machine(&m);
 }
 
-int bench_command(int argc, char **argv) {
+int bench_command(int argc, char **argv)
+{
     settings s = {.problem = {1, 1, 256, 256, 256, 64, FLOYD_F32, MASK_NONE, FLOYD_MASK_REPLACE},
                   .dtype = "f32",
                   .threads = floyd_default_threads(),

@@ -3,6 +3,7 @@
 
 #include "report.h"
 
+#include <ctype.h>
 #include <errno.h>
 #include <math.h>
 #include <stdlib.h>
@@ -11,26 +12,28 @@
 #include <unistd.h>
 
 static const struct {
-    const char *name, *shape;
+    const char *name, *argument, *shape; /* argument: its name in floydattn.h */
     int least_rank;
 } names[TENSOR_NAMES] = {
-    [QUERY] = {"query", "[B,H,N,M,D]", 5},
-    [KEY1] = {"key1", "[B,H,N,K,D]", 5},
-    [VALUE1] = {"value1", "[B,H,N,K,D]", 5},
-    [KEY2] = {"key2", "[B,H,K,M,D]", 5},
-    [VALUE2] = {"value2", "[B,H,K,M,D]", 5},
-    [DY] = {"dy", "[B,H,N,M,D]", 5},
-    [ATTEN_MASK] = {"atten_mask", "[B,H,N,M,K], where any axis may be 1", 5},
-    [SOFTMAX_MAX] = {"softmax_max", "[B,H,N,M], or one more axis of copies", 4},
-    [SOFTMAX_SUM] = {"softmax_sum", "[B,H,N,M], or one more axis of copies", 4},
-    [ATTENTION_IN] = {"attention_in", "[B,H,N,M,D]", 5},
+    [QUERY] = {"query", "q", "[B,H,N,M,D]", 5},
+    [KEY1] = {"key1", "k1", "[B,H,N,K,D]", 5},
+    [VALUE1] = {"value1", "v1", "[B,H,N,K,D]", 5},
+    [KEY2] = {"key2", "k2", "[B,H,K,M,D]", 5},
+    [VALUE2] = {"value2", "v2", "[B,H,K,M,D]", 5},
+    [DY] = {"dy", "dy", "[B,H,N,M,D]", 5},
+    [ATTEN_MASK] = {"atten_mask", "mask", "[B,H,N,M,K], where any axis may be 1", 5},
+    [SOFTMAX_MAX] = {"softmax_max", "max", "[B,H,N,M], or one more axis of copies", 4},
+    [SOFTMAX_SUM] = {"softmax_sum", "sum", "[B,H,N,M], or one more axis of copies", 4},
+    [ATTENTION_IN] = {"attention_in", "y", "[B,H,N,M,D]", 5},
 };
 
-const char *name_of_tensor(tensor_name name) {
+const char *name_of_tensor(tensor_name name)
+{
     return names[name].name;
 }
 
-bool bundle_wants(const char *name, tensor_name *which) {
+bool bundle_wants(const char *name, tensor_name *which)
+{
     for (int i = 0; i < TENSOR_NAMES; i++) {
         if (strcmp(names[i].name, name) != 0) continue;
         *which = (tensor_name)i;
@@ -39,11 +42,13 @@ bool bundle_wants(const char *name, tensor_name *which) {
     return false;
 }
 
-bool bundle_has(const bundle *b, tensor_name name) {
+bool bundle_has(const bundle *b, tensor_name name)
+{
     return b->found[name].element != NULL;
 }
 
-void bundle_add(bundle *b, tensor_name which, const array *a) {
+void bundle_add(bundle *b, tensor_name which, const array *a)
+{
     if (bundle_has(b, which))
         die(STATUS_INPUT, "%s and %s both hold %s: name only one of them", b->found[which].file, a->file,
             names[which].name);
@@ -53,7 +58,8 @@ void bundle_add(bundle *b, tensor_name which, const array *a) {
     b->found[which] = *a;
 }
 
-void bundle_add_scale(bundle *b, const char *path, const char *value) {
+void bundle_add_scale(bundle *b, const char *path, const char *value)
+{
     char *end;
     double scale = strtod(value, &end);
     if (end == value || *end || !isfinite(scale))
@@ -65,7 +71,8 @@ void bundle_add_scale(bundle *b, const char *path, const char *value) {
     b->scale_file = path;
 }
 
-static void read_directory(bundle *b, const char *path) {
+static void read_directory(bundle *b, const char *path)
+{
     for (int i = 0; i < TENSOR_NAMES; i++) {
         char *file = text("%s/%s.npy", path, names[i].name);
         struct stat info;
@@ -79,7 +86,8 @@ static void read_directory(bundle *b, const char *path) {
     }
 }
 
-void bundle_read(bundle *b, const char *path) {
+void bundle_read(bundle *b, const char *path)
+{
     struct stat info;
     if (stat(path, &info) == 0 && S_ISDIR(info.st_mode)) {
         read_directory(b, path);
@@ -89,7 +97,8 @@ void bundle_read(bundle *b, const char *path) {
     read_safetensors(b, &m);
 }
 
-void bundle_require(const bundle *b, unsigned required, const char *advice) {
+void bundle_require(const bundle *b, unsigned required, const char *advice)
+{
     char *missing = NULL;
     for (int i = 0; i < TENSOR_NAMES; i++) {
         if (!(required >> i & 1) || bundle_has(b, (tensor_name)i)) continue;
@@ -100,7 +109,43 @@ void bundle_require(const bundle *b, unsigned required, const char *advice) {
     if (missing) die(STATUS_INPUT, "the input lacks %s: %s", missing, advice);
 }
 
-floyd_tensor bundle_tensor(const bundle *b, tensor_name name) {
+/* The tensor that the first `length` characters of `word` name as an argument; TENSOR_NAMES if they name none. */
+static int tensor_of_argument(const char *word, size_t length)
+{
+    int i = 0;
+    while (i < TENSOR_NAMES &&
+           (strlen(names[i].argument) != length || memcmp(names[i].argument, word, length) != 0))
+        i++;
+    return i;
+}
+
+static size_t word_length(const char *at)
+{
+    size_t length = 0;
+    while (isalnum((unsigned char)at[length]) || at[length] == '_') length++;
+    return length;
+}
+
+char *bundle_explain(const bundle *b, const char *message)
+{
+    const int subject = tensor_of_argument(message, word_length(message));
+    const char *file =
+        subject < TENSOR_NAMES && bundle_has(b, (tensor_name)subject) ? b->found[subject].file : NULL;
+    char *result = text("%s%s", file ? file : "", file ? ": " : "");
+    while (*message) {
+        const size_t word = word_length(message), length = word ? word : 1;
+        const int named = tensor_of_argument(message, length);
+        char *longer = named < TENSOR_NAMES ? text("%s%s", result, names[named].name)
+                                            : text("%s%.*s", result, (int)length, message);
+        free(result);
+        result = longer;
+        message += length;
+    }
+    return result;
+}
+
+floyd_tensor bundle_tensor(const bundle *b, tensor_name name)
+{
     const array *a = &b->found[name];
     floyd_tensor t = {.data = a->data, .dtype = a->element->dtype};
     for (int i = 0; i < MAX_RANK; i++) {

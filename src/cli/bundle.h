@@ -41,6 +41,9 @@ bool bundle_has(const bundle *b, tensor_name name);
 /* Ends the command, naming all that are missing, unless every name in the list (a set of bits) is there. */
 void bundle_require(const bundle *b, unsigned names, const char *advice);
 
+/* What the library says of its arguments, in terms of files and the names in them. The string is new. */
+char *bundle_explain(const bundle *b, const char *message);
+
 /* As the library sees it: a missing last axis of softmax_max and softmax_sum becomes one of size 1. */
 floyd_tensor bundle_tensor(const bundle *b, tensor_name name);
 

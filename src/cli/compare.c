@@ -31,7 +31,8 @@ typedef struct box {
     uint8_t *mask;
 } box;
 
-static double load(const floyd_tensor *t, int64_t offset) {
+static double load(const floyd_tensor *t, int64_t offset)
+{
     switch (t->dtype) {
     case FLOYD_F16:
         return floyd_reference_from_f16(((const uint16_t *)t->data)[offset]);
@@ -46,7 +47,8 @@ static double load(const floyd_tensor *t, int64_t offset) {
     }
 }
 
-static double *gather(const floyd_tensor *t, int64_t b, int64_t h, range i, range j) {
+static double *gather(const floyd_tensor *t, int64_t b, int64_t h, range i, range j)
+{
     const int64_t length = t->size[4];
     double *values = allocate(sizeof *values * (size_t)(i.count * j.count * length), "the reference"), *at = values;
     for (int64_t x = i.begin; x < i.begin + i.count; x++)
@@ -58,11 +60,13 @@ static double *gather(const floyd_tensor *t, int64_t b, int64_t h, range i, rang
 }
 
 /* An axis of size 1 serves every index. */
-static int64_t step(const floyd_tensor *t, int axis, int64_t index) {
+static int64_t step(const floyd_tensor *t, int axis, int64_t index)
+{
     return t->size[axis] == 1 ? 0 : index * t->stride[axis];
 }
 
-static uint8_t *gather_mask(const floyd_tensor *t, int64_t b, int64_t h, range n, range m, range k) {
+static uint8_t *gather_mask(const floyd_tensor *t, int64_t b, int64_t h, range n, range m, range k)
+{
     if (!t->data) return NULL;
     uint8_t *values = allocate((size_t)(n.count * m.count * k.count), "the reference"), *at = values;
     for (int64_t x = n.begin; x < n.begin + n.count; x++)
@@ -74,7 +78,8 @@ static uint8_t *gather_mask(const floyd_tensor *t, int64_t b, int64_t h, range n
     return values;
 }
 
-static box make_box(const trial *t, int64_t b, int64_t h, range n, range m, range k) {
+static box make_box(const trial *t, int64_t b, int64_t h, range n, range m, range k)
+{
     box x = {.mask = gather_mask(&t->mask, b, h, n, m, k)};
     for (int i = 0; i <= TRIAL_SUM; i++) {
         const int first = i == TRIAL_K1 || i == TRIAL_V1, second = i == TRIAL_K2 || i == TRIAL_V2;
@@ -102,12 +107,14 @@ static box make_box(const trial *t, int64_t b, int64_t h, range n, range m, rang
     return x;
 }
 
-static void free_box(box *x) {
+static void free_box(box *x)
+{
     for (int i = 0; i < TRIAL_TENSORS; i++) free(x->operands[i]);
     free(x->mask);
 }
 
-static void grow(series *s, size_t more) {
+static void grow(series *s, size_t more)
+{
     if (s->count + more <= s->room) return;
     s->room = 2 * (s->count + more);
     s->got = realloc(s->got, s->room * sizeof *s->got);
@@ -116,8 +123,8 @@ static void grow(series *s, size_t more) {
 }
 
 /* Notes the vector (b,h,i,j) of an output beside what it should be. */
-static void note(comparison *c, trial_tensor which, int64_t b, int64_t h, int64_t i, int64_t j,
-                 const double *want) {
+static void note(comparison *c, trial_tensor which, int64_t b, int64_t h, int64_t i, int64_t j, const double *want)
+{
     const floyd_tensor *t = &c->trial->tensor[which];
     const size_t length = (size_t)t->size[4];
     series *s = &c->of[which - TRIAL_Y];
@@ -129,15 +136,18 @@ static void note(comparison *c, trial_tensor which, int64_t b, int64_t h, int64_
     free(got);
 }
 
-static range all(int64_t count) {
+static range all(int64_t count)
+{
     return (range){0, count};
 }
 
-static double *vector(const comparison *c) {
+static double *vector(const comparison *c)
+{
     return allocate((size_t)c->trial->problem.D * sizeof(double), "the reference");
 }
 
-void compare_row(comparison *c, int64_t b, int64_t h, int64_t n, int64_t m) {
+void compare_row(comparison *c, int64_t b, int64_t h, int64_t n, int64_t m)
+{
     box x = make_box(c->trial, b, h, (range){n, 1}, (range){m, 1}, all(c->trial->problem.K));
     double *want = vector(c), max, sum;
     floyd_reference_row(&x.p, 0, 0, 0, 0, want, &max, &sum);
@@ -154,7 +164,8 @@ typedef void (*edge_fn)(const floyd_reference *p, int64_t b, int64_t h, int64_t 
                         double *dv);
 
 static void compare_edge(comparison *c, box *x, edge_fn reference, trial_tensor dk, int64_t b, int64_t h, int64_t i,
-                         int64_t j) {
+                         int64_t j)
+{
     double *want_dk = vector(c), *want_dv = vector(c);
     reference(&x->p, 0, 0, 0, 0, want_dk, want_dv);
     note(c, dk, b, h, i, j, want_dk);
@@ -164,18 +175,21 @@ static void compare_edge(comparison *c, box *x, edge_fn reference, trial_tensor 
     free_box(x);
 }
 
-void compare_edge1(comparison *c, int64_t b, int64_t h, int64_t n, int64_t k) {
+void compare_edge1(comparison *c, int64_t b, int64_t h, int64_t n, int64_t k)
+{
     box x = make_box(c->trial, b, h, (range){n, 1}, all(c->trial->problem.M), (range){k, 1});
     compare_edge(c, &x, floyd_reference_dk1_dv1, TRIAL_DK1, b, h, n, k);
 }
 
-void compare_edge2(comparison *c, int64_t b, int64_t h, int64_t k, int64_t m) {
+void compare_edge2(comparison *c, int64_t b, int64_t h, int64_t k, int64_t m)
+{
     box x = make_box(c->trial, b, h, all(c->trial->problem.N), (range){m, 1}, (range){k, 1});
     compare_edge(c, &x, floyd_reference_dk2_dv2, TRIAL_DK2, b, h, k, m);
 }
 
 /* Half an ulp relative to the value, and about half the smallest step, for a type that an output may have. */
-static void rounding_of(floyd_dtype dtype, double *relative, double *absolute) {
+static void rounding_of(floyd_dtype dtype, double *relative, double *absolute)
+{
     static const struct {
         double relative, absolute;
     } units[] = {[FLOYD_F32] = {0x1p-24, 0x1p-150},
@@ -186,14 +200,16 @@ static void rounding_of(floyd_dtype dtype, double *relative, double *absolute) {
     *absolute = units[dtype].absolute;
 }
 
-static double largest(const series *s) {
+static double largest(const series *s)
+{
     double value = 0;
     for (size_t i = 0; i < s->count; i++)
         if (fabs(s->want[i]) < HUGE_SCORE && fabs(s->want[i]) > value) value = fabs(s->want[i]);
     return value;
 }
 
-static void judge_series(const comparison *c, trial_tensor which, verdict *v) {
+static void judge_series(const comparison *c, trial_tensor which, verdict *v)
+{
     const series *s = &c->of[which - TRIAL_Y];
     const double inside = c->trial->problem.dtype == FLOYD_F64 ? 0x1p-53 : 0x1p-24;
     const double accumulated = FACTOR * inside * largest(s);
@@ -209,13 +225,15 @@ static void judge_series(const comparison *c, trial_tensor which, verdict *v) {
     }
 }
 
-verdict judge(const comparison *c) {
+verdict judge(const comparison *c)
+{
     verdict v = {.where = TRIAL_Y};
     for (int i = TRIAL_Y; i < TRIAL_TENSORS; i++) judge_series(c, (trial_tensor)i, &v);
     return v;
 }
 
-void free_comparison(comparison *c) {
+void free_comparison(comparison *c)
+{
     for (int i = 0; i < COMPARED; i++) {
         free(c->of[i].got);
         free(c->of[i].want);

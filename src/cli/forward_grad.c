@@ -27,13 +27,15 @@ static const struct argp_option grad_options[] = {{"mask-rule", 'm', "RULE", 0,
 static const choice mask_rules[] = {
     {"replace", FLOYD_MASK_REPLACE}, {"zero-grad", FLOYD_MASK_ZERO_GRAD}, {NULL, 0}};
 
-static void add_input(job *j, char *path) {
+static void add_input(job *j, char *path)
+{
     j->inputs = realloc(j->inputs, (size_t)(j->input_count + 1) * sizeof *j->inputs);
     if (!j->inputs) die(STATUS_SYSTEM, "no memory for the list of inputs");
     j->inputs[j->input_count++] = path;
 }
 
-static error_t parse_shared(int key, char *value, struct argp_state *state) {
+static error_t parse_shared(int key, char *value, struct argp_state *state)
+{
     job *j = state->input;
     switch (key) {
     case 'o':
@@ -62,7 +64,8 @@ static error_t parse_shared(int key, char *value, struct argp_state *state) {
     return 0;
 }
 
-static error_t parse_own(int key, char *value, struct argp_state *state) {
+static error_t parse_own(int key, char *value, struct argp_state *state)
+{
     job *j = state->input;
     switch (key) {
     case 'm':
@@ -106,7 +109,8 @@ static const struct argp grad_parser = {
     NULL,
     NULL};
 
-static int run_job(const struct argp *parser, void (*operate)(const job *), int argc, char **argv) {
+static int run_job(const struct argp *parser, void (*operate)(const job *), int argc, char **argv)
+{
     job j = {0};
     parse_arguments(parser, argc, argv, &j);
     operate(&j);
@@ -114,10 +118,12 @@ static int run_job(const struct argp *parser, void (*operate)(const job *), int 
     return STATUS_OK;
 }
 
-int forward_command(int argc, char **argv) {
+int forward_command(int argc, char **argv)
+{
     return run_job(&forward_parser, run_forward, argc, argv);
 }
 
-int grad_command(int argc, char **argv) {
+int grad_command(int argc, char **argv)
+{
     return run_job(&grad_parser, run_grad, argc, argv);
 }

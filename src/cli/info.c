@@ -13,7 +13,8 @@ enum { VARIABLES = sizeof variables / sizeof *variables };
 
 static const struct argp_option options[] = {{"json", 'j', NULL, 0, "Print JSON", 0}, {0}};
 
-static error_t parse(int key, char *value, struct argp_state *state) {
+static error_t parse(int key, char *value, struct argp_state *state)
+{
     (void)value;
     bool *json = state->input;
     if (key == ARGP_KEY_ARG) argp_usage(state);
@@ -26,7 +27,8 @@ static const struct argp parser = {
     options, parse, NULL, "This processor, the kernels that the library has, and which of them runs here, and why.",
     NULL,    NULL,  NULL};
 
-static void print_text(const machine *m) {
+static void print_text(const machine *m)
+{
     char memory[BYTES_TEXT];
     floyd_isa isa;
     printf("version    %d.%d.%d, library %s\n", FLOYD_VERSION_MAJOR, FLOYD_VERSION_MINOR, FLOYD_VERSION_PATCH,
@@ -46,7 +48,8 @@ static void print_text(const machine *m) {
                isa.reason);
 }
 
-static json_t *kernels_json(void) {
+static json_t *kernels_json(void)
+{
     json_t *list = json_array();
     floyd_isa isa;
     for (int i = 0; floyd_isa_describe(i, &isa) == FLOYD_OK; i++)
@@ -55,14 +58,16 @@ static json_t *kernels_json(void) {
     return list;
 }
 
-static json_t *settings_json(void) {
+static json_t *settings_json(void)
+{
     json_t *object = json_object();
     for (int i = 0; i < VARIABLES; i++)
         if (getenv(variables[i])) json_object_set_new(object, variables[i], json_string(getenv(variables[i])));
     return object;
 }
 
-static void print_json(const machine *m) {
+static void print_json(const machine *m)
+{
     json_t *object = json_pack("{s:s,s:o,s:i,s:o,s:o}", "version", floyd_version(), "machine", machine_json(m),
                                "default_threads", floyd_default_threads(), "settings", settings_json(), "kernels",
                                kernels_json());
@@ -71,7 +76,8 @@ static void print_json(const machine *m) {
     json_decref(object);
 }
 
-int info_command(int argc, char **argv) {
+int info_command(int argc, char **argv)
+{
     bool json = false;
     parse_arguments(&parser, argc, argv, &json);
     machine m = describe_machine();
@@ -80,7 +86,7 @@ int info_command(int argc, char **argv) {
     else
         print_text(&m);
     free_machine(&m);
-    finish_stdout();
+    fflush(stdout);
     chosen_isa(); /* says so when none runs */
     return STATUS_OK;
 }

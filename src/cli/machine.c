@@ -16,7 +16,8 @@
 #endif
 
 /* The value in the first line "key<blanks><separator>value" of a file, without quotes; NULL if there is none. */
-static char *value_in_file(const char *path, const char *key, char separator) {
+static char *value_in_file(const char *path, const char *key, char separator)
+{
     FILE *file = fopen(path, "re");
     char *line = NULL, *found = NULL;
     size_t room = 0;
@@ -35,18 +36,21 @@ static char *value_in_file(const char *path, const char *key, char separator) {
 }
 
 /* Arm processors have no name in cpuinfo, but a device tree may know the machine. */
-static char *processor_name(const struct utsname *u) {
+static char *processor_name(const struct utsname *u)
+{
     char *name = value_in_file("/proc/cpuinfo", "model name", ':');
     if (!name) name = value_in_file("/proc/cpuinfo", "Model", ':');
     return name ? name : text("unnamed %s processor", u->machine);
 }
 
-static int usable_processors(int present) {
+static int usable_processors(int present)
+{
     cpu_set_t set;
     return sched_getaffinity(0, sizeof set, &set) == 0 ? CPU_COUNT(&set) : present;
 }
 
-machine describe_machine(void) {
+machine describe_machine(void)
+{
     struct utsname u;
     uname(&u);
     char *system = value_in_file("/etc/os-release", "PRETTY_NAME", '=');
@@ -63,20 +67,23 @@ machine describe_machine(void) {
     return m;
 }
 
-void free_machine(machine *m) {
+void free_machine(machine *m)
+{
     free(m->processor);
     free(m->system);
     free(m->kernel);
     free(m->compiler);
 }
 
-json_t *machine_json(const machine *m) {
+json_t *machine_json(const machine *m)
+{
     return json_pack("{s:s,s:i,s:i,s:I,s:s,s:s,s:s}", "processor", m->processor, "processors_usable", m->usable,
                      "processors_present", m->present, "memory_bytes", (json_int_t)m->memory, "system", m->system,
                      "kernel", m->kernel, "compiler", m->compiler);
 }
 
-floyd_isa chosen_isa(void) {
+floyd_isa chosen_isa(void)
+{
     floyd_isa isa;
     for (int i = 0; floyd_isa_describe(i, &isa) == FLOYD_OK; i++)
         if (isa.chosen) return isa;

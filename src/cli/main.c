@@ -25,14 +25,16 @@ typedef struct invocation {
     int index; /* of its name in argv */
 } invocation;
 
-static const struct command *find_command(const char *name) {
+static const struct command *find_command(const char *name)
+{
     for (int i = 0; i < COMMANDS; i++)
         if (strcmp(commands[i].name, name) == 0) return &commands[i];
     return NULL;
 }
 
 /* The list of commands, at its place in the help. argp frees what this returns, unless it is `unchanged`. */
-static char *list_commands(int key, const char *unchanged, void *input) {
+static char *list_commands(int key, const char *unchanged, void *input)
+{
     (void)input;
     if (key != ARGP_KEY_HELP_PRE_DOC) return (char *)unchanged;
     char *list = text("%s\n\nCommands:\n", unchanged ? unchanged : "");
@@ -44,7 +46,8 @@ static char *list_commands(int key, const char *unchanged, void *input) {
     return list;
 }
 
-static error_t parse(int key, char *value, struct argp_state *state) {
+static error_t parse(int key, char *value, struct argp_state *state)
+{
     invocation *found = state->input;
     if (key == ARGP_KEY_NO_ARGS) argp_usage(state);
     if (key != ARGP_KEY_ARG) return ARGP_ERR_UNKNOWN;
@@ -55,7 +58,8 @@ static error_t parse(int key, char *value, struct argp_state *state) {
     return 0;
 }
 
-static void print_version(FILE *stream, struct argp_state *state) {
+static void print_version(FILE *stream, struct argp_state *state)
+{
     (void)state;
     fprintf(stream, "floydattn %d.%d.%d, on library %s\n", FLOYD_VERSION_MAJOR, FLOYD_VERSION_MINOR,
             FLOYD_VERSION_PATCH, floyd_version());
@@ -73,18 +77,19 @@ static const struct argp parser = {NULL,
                                    list_commands,
                                    NULL};
 
-int main(int argc, char **argv) {
+int main(int argc, char **argv)
+{
     invocation found = {0};
     setlocale(LC_CTYPE, "");
     setenv("ARGP_HELP_FMT", "no-dup-args-note", 0);
     argp_err_exit_status = STATUS_USAGE;
     argp_program_version_hook = print_version;
+    atexit(check_stdout);
     install_signal_handlers();
     if (argp_parse(&parser, argc, argv, ARGP_IN_ORDER, NULL, &found) != 0) return STATUS_USAGE;
     char *name = text("floydattn %s", found.command->name);
     argv[found.index] = name;
     int status = found.command->run(argc - found.index, argv + found.index);
-    finish_stdout();
     free(name);
     return status;
 }

@@ -11,7 +11,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-mapping map_file(const char *path) {
+mapping map_file(const char *path)
+{
     struct stat info;
     int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK); /* a pipe must not hold us before we refuse it */
     if (fd < 0 || fstat(fd, &info) != 0) die(STATUS_INPUT, "%s: cannot be opened: %s", path, strerror(errno));

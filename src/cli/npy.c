@@ -20,16 +20,19 @@ typedef struct cursor {
     const char *at, *end;
 } cursor;
 
-static _Noreturn void refuse(const cursor *c, const char *why) {
+static _Noreturn void refuse(const cursor *c, const char *why)
+{
     die(STATUS_INPUT, "%s: %s: save it again with numpy.save", c->file->path, why);
 }
 
-static void skip_space(cursor *c) {
+static void skip_space(cursor *c)
+{
     while (c->at < c->end && isspace((unsigned char)*c->at)) c->at++;
 }
 
 /* Takes this text if it is next. */
-static bool take(cursor *c, const char *expected) {
+static bool take(cursor *c, const char *expected)
+{
     size_t length = strlen(expected);
     skip_space(c);
     if ((size_t)(c->end - c->at) < length || memcmp(c->at, expected, length) != 0) return false;
@@ -37,7 +40,8 @@ static bool take(cursor *c, const char *expected) {
     return true;
 }
 
-static void demand(cursor *c, const char *expected) {
+static void demand(cursor *c, const char *expected)
+{
     if (!take(c, expected)) refuse(c, "its header is no dictionary of descr, fortran_order and shape");
 }
 
@@ -46,17 +50,20 @@ typedef struct slice {
     size_t length;
 } slice;
 
-static slice take_string(cursor *c) {
+static slice take_string(cursor *c)
+{
     skip_space(c);
     const char quote = c->at < c->end ? *c->at : 0;
     if (quote != '\'' && quote != '"') refuse(c, "its header has something else where a string belongs");
     const char *start = ++c->at;
-    while (c->at < c->end && *c->at != quote) c->at++;
+    for (; c->at < c->end && *c->at != quote; c->at++)
+        if (!isprint((unsigned char)*c->at)) refuse(c, "its header holds a byte that is no text");
     if (c->at == c->end) refuse(c, "its header ends within a string");
     return (slice){start, (size_t)(c->at++ - start)};
 }
 
-static int64_t take_size(cursor *c) {
+static int64_t take_size(cursor *c)
+{
     int64_t size = 0;
     skip_space(c);
     if (c->at == c->end || !isdigit((unsigned char)*c->at)) refuse(c, "its shape holds something that is no size");
@@ -66,7 +73,8 @@ static int64_t take_size(cursor *c) {
     return size;
 }
 
-static void take_descr(cursor *c, array *a) {
+static void take_descr(cursor *c, array *a)
+{
     if (take(c, "[")) refuse(c, "it is a structured array, where a plain one is needed");
     slice s = take_string(c);
     a->element = element_of_descr(s.start, s.length);
@@ -77,12 +85,14 @@ static void take_descr(cursor *c, array *a) {
             c->file->path, (int)s.length, s.start);
 }
 
-static void take_order(cursor *c, bool *fortran_order) {
+static void take_order(cursor *c, bool *fortran_order)
+{
     *fortran_order = take(c, "True");
     if (!*fortran_order) demand(c, "False");
 }
 
-static void take_shape(cursor *c, array *a) {
+static void take_shape(cursor *c, array *a)
+{
     demand(c, "(");
     while (!take(c, ")")) {
         if (a->rank == MAX_RANK) refuse(c, "it has more than five axes");
@@ -94,11 +104,13 @@ static void take_shape(cursor *c, array *a) {
     }
 }
 
-static bool is_key(slice s, const char *key) {
+static bool is_key(slice s, const char *key)
+{
     return strlen(key) == s.length && !memcmp(s.start, key, s.length);
 }
 
-static void take_header(cursor *c, array *a, bool *fortran_order) {
+static void take_header(cursor *c, array *a, bool *fortran_order)
+{
     enum { DESCR = 1, ORDER = 2, SHAPE = 4, ALL = 7 };
     unsigned seen = 0;
     demand(c, "{");
@@ -126,7 +138,8 @@ static void take_header(cursor *c, array *a, bool *fortran_order) {
 }
 
 /* Bounds of the header; the data begin at its end. */
-static cursor find_header(const mapping *file) {
+static cursor find_header(const mapping *file)
+{
     cursor c = {.file = file};
     const size_t fixed = MAGIC_BYTES + VERSION_BYTES;
     if (file->bytes < fixed + 4 || memcmp(file->data, magic, MAGIC_BYTES) != 0) refuse(&c, "is no .npy file");
@@ -144,7 +157,8 @@ static cursor find_header(const mapping *file) {
     return c;
 }
 
-void read_npy(bundle *b, tensor_name which, const mapping *file) {
+void read_npy(bundle *b, tensor_name which, const mapping *file)
+{
     array a = {.file = file->path};
     bool fortran_order = false;
     int64_t bytes;

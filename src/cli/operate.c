@@ -31,12 +31,14 @@ typedef struct run {
     double work; /* flops */
 } run;
 
-static bool is_directory(const char *path) {
+static bool is_directory(const char *path)
+{
     struct stat info;
     return stat(path, &info) == 0 && S_ISDIR(info.st_mode);
 }
 
-static void load(run *r, unsigned required) {
+static void load(run *r, unsigned required)
+{
     const job *j = r->job;
     for (int i = 0; i < j->input_count; i++) bundle_read(&r->in, j->inputs[i]);
     bundle_require(&r->in, required, "a safetensors file holds it under that name, a directory as NAME.npy");
@@ -47,7 +49,8 @@ static void load(run *r, unsigned required) {
         if (bundle_has(&r->in, (tensor_name)i)) r->tensor[i] = bundle_tensor(&r->in, (tensor_name)i);
 }
 
-static void prepare(run *r, const job *j, unsigned required) {
+static void prepare(run *r, const job *j, unsigned required)
+{
     *r = (run){.job = j, .options = FLOYD_OPTIONS_INIT};
     r->options.threads = j->threads;
     r->options.progress = progress_step;
@@ -58,7 +61,8 @@ static void prepare(run *r, const job *j, unsigned required) {
 }
 
 /* NULL for what the input does not hold. */
-static const floyd_tensor *optional(const run *r, tensor_name name) {
+static const floyd_tensor *optional(const run *r, tensor_name name)
+{
     return bundle_has(&r->in, name) ? &r->tensor[name] : NULL;
 }
 
@@ -68,19 +72,22 @@ static const floyd_tensor *optional(const run *r, tensor_name name) {
      (args).v1 = &(r)->tensor[VALUE1], (args).k2 = &(r)->tensor[KEY2], (args).v2 = &(r)->tensor[VALUE2],           \
      (args).mask = optional((r), ATTEN_MASK))
 
-static floyd_dtype statistics_dtype(const run *r) {
+static floyd_dtype statistics_dtype(const run *r)
+{
     return r->tensor[QUERY].dtype == FLOYD_F64 ? FLOYD_F64 : FLOYD_F32;
 }
 
 /* softmax_max, softmax_sum and attention_in of the forward, in memory that results will write or `keeper` holds. */
-static void add_saved(run *r, results *keeper) {
+static void add_saved(run *r, results *keeper)
+{
     const floyd_tensor *q = &r->tensor[QUERY];
     r->tensor[SOFTMAX_MAX] = add_result(keeper, name_of_tensor(SOFTMAX_MAX), statistics_dtype(r), 4, q->size);
     r->tensor[SOFTMAX_SUM] = add_result(keeper, name_of_tensor(SOFTMAX_SUM), statistics_dtype(r), 4, q->size);
     r->tensor[ATTENTION_IN] = add_result(keeper, name_of_tensor(ATTENTION_IN), q->dtype, 5, q->size);
 }
 
-static floyd_forward_args forward_args(const run *r) {
+static floyd_forward_args forward_args(const run *r)
+{
     floyd_forward_args args = FLOYD_FORWARD_ARGS_INIT;
     SET_OPERANDS(args, r);
     args.max = &r->tensor[SOFTMAX_MAX];
@@ -89,36 +96,41 @@ static floyd_forward_args forward_args(const run *r) {
     return args;
 }
 
-static void demand_ok(floyd_status status) {
-    if (status != FLOYD_OK) die_of_library(status, "the library refuses");
+static void demand_ok(const run *r, floyd_status status)
+{
+    if (status != FLOYD_OK) die_of_library(status, bundle_explain(&r->in, floyd_last_message()));
 }
 
-static double work_of(const run *r, double per_cell) {
+static double work_of(const run *r, double per_cell)
+{
     const int64_t *q = r->tensor[QUERY].size;
     return per_cell * (double)q[0] * (double)q[1] * (double)q[2] * (double)q[3] * (double)q[4] *
            (double)r->tensor[KEY1].size[3];
 }
 
-static void call_forward(run *r, const floyd_forward_args *args) {
+static void call_forward(run *r, const floyd_forward_args *args)
+{
     size_t bytes;
-    demand_ok(floyd_forward_workspace(args, &r->options, &bytes));
+    demand_ok(r, floyd_forward_workspace(args, &r->options, &bytes));
     void *workspace = allocate(bytes, "the workspace");
-    demand_ok(floyd_forward(args, &r->options, workspace, bytes));
+    demand_ok(r, floyd_forward(args, &r->options, workspace, bytes));
     free(workspace);
     r->work += work_of(r, FORWARD_WORK);
 }
 
-static void call_backward(run *r, const floyd_backward_args *args) {
+static void call_backward(run *r, const floyd_backward_args *args)
+{
     size_t bytes;
-    demand_ok(floyd_backward_workspace(args, &r->options, &bytes));
+    demand_ok(r, floyd_backward_workspace(args, &r->options, &bytes));
     void *workspace = allocate(bytes, "the workspace");
-    demand_ok(floyd_backward(args, &r->options, workspace, bytes));
+    demand_ok(r, floyd_backward(args, &r->options, workspace, bytes));
     free(workspace);
     r->work += work_of(r, BACKWARD_WORK);
 }
 
 /* What the user learns on a terminal; scripts asked for nothing of it. */
-static void summarize(const run *r, const char *what, double seconds) {
+static void summarize(const run *r, const char *what, double seconds)
+{
     if (r->job->quiet || !progress_possible()) return;
     const floyd_tensor *q = &r->tensor[QUERY];
     const int64_t *s = q->size;
@@ -130,7 +142,8 @@ static void summarize(const run *r, const char *what, double seconds) {
             threads, threads == 1 ? "" : "s", seconds > 0 ? r->work / seconds / 1e9 : 0, r->job->output);
 }
 
-static void finish(run *r, const char *what, double started) {
+static void finish(run *r, const char *what, double started)
+{
     const double seconds = monotonic_seconds() - started;
     progress_erase();
     stop_if_interrupted();
@@ -140,19 +153,21 @@ static void finish(run *r, const char *what, double started) {
 }
 
 /* From here on an interrupt waits for a good place to stop at. */
-static double start(const run *r) {
+static double start(const run *r)
+{
     defer_interrupts();
     progress_start(r->job->quiet);
     return monotonic_seconds();
 }
 
-void run_forward(const job *j) {
+void run_forward(const job *j)
+{
     run r;
     size_t ignored;
     prepare(&r, j, OPERANDS);
     add_saved(&r, &r.out);
     const floyd_forward_args args = forward_args(&r);
-    demand_ok(floyd_forward_workspace(&args, &r.options, &ignored)); /* refuses before a file is touched */
+    demand_ok(&r, floyd_forward_workspace(&args, &r.options, &ignored)); /* refuses before a file is touched */
     open_results(&r.out);
     const double started = start(&r);
     progress_phase("forward", 0, 1);
@@ -161,7 +176,8 @@ void run_forward(const job *j) {
 }
 
 /* Whether the forward's results are there to start from: all of them, or none. */
-static bool has_saved(const run *r) {
+static bool has_saved(const run *r)
+{
     const tensor_name names[] = {SOFTMAX_MAX, SOFTMAX_SUM, ATTENTION_IN};
     int found = 0;
     for (int i = 0; i < 3; i++) found += bundle_has(&r->in, names[i]);
@@ -170,11 +186,13 @@ static bool has_saved(const run *r) {
     return found > 0;
 }
 
-static floyd_tensor gradient_of(run *r, const char *name, tensor_name operand) {
+static floyd_tensor gradient_of(run *r, const char *name, tensor_name operand)
+{
     return add_result(&r->out, name, r->tensor[operand].dtype, 5, r->tensor[operand].size);
 }
 
-void run_grad(const job *j) {
+void run_grad(const job *j)
+{
     run r;
     results saved = {0};
     size_t ignored;
@@ -192,7 +210,7 @@ void run_grad(const job *j) {
     args.y = &r.tensor[ATTENTION_IN];
     args.dy = &r.tensor[DY];
     args.dq = &dq, args.dk1 = &dk1, args.dv1 = &dv1, args.dk2 = &dk2, args.dv2 = &dv2;
-    demand_ok(floyd_backward_workspace(&args, &r.options, &ignored)); /* refuses before a file is touched */
+    demand_ok(&r, floyd_backward_workspace(&args, &r.options, &ignored)); /* refuses before a file is touched */
     open_results(&r.out);
     const double started = start(&r);
     const double forward_share = forward_first ? FORWARD_WORK / (FORWARD_WORK + BACKWARD_WORK) : 0;

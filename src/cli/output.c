@@ -15,14 +15,16 @@
 /* Small enough that an interrupt does not wait long for the disk. */
 enum { CHUNK = 1 << 24 };
 
-static _Noreturn void die_of(const char *path, const char *what, const char *advice) {
+static _Noreturn void die_of(const char *path, const char *what, const char *advice)
+{
     int cause = errno;
     if (cause == ENOSPC || cause == EDQUOT || cause == EFBIG) advice = "make room there, or name another -o";
     die(STATUS_SYSTEM, "%s: %s: %s: %s", path, what, strerror(cause), advice);
 }
 
 /* Where the file goes: through a symbolic link, so that the link stays one. */
-static char *resolve(const char *path) {
+static char *resolve(const char *path)
+{
     struct stat info;
     if (stat(path, &info) != 0) return text("%s", path);
     if (!S_ISREG(info.st_mode)) die(STATUS_USAGE, "%s: is there and no regular file: name another -o", path);
@@ -32,7 +34,8 @@ static char *resolve(const char *path) {
 }
 
 /* ".NAME.XXXXXX" beside the file */
-static char *temporary_name(const char *path) {
+static char *temporary_name(const char *path)
+{
     char *directory = text("%s", path), *base = text("%s", path);
     char *name = text("%s/.%s.XXXXXX", dirname(directory), basename(base));
     free(directory);
@@ -41,13 +44,15 @@ static char *temporary_name(const char *path) {
 }
 
 /* mkostemp lets nobody else read; a result has the permissions that any new file gets. */
-static void give_usual_permissions(int fd) {
+static void give_usual_permissions(int fd)
+{
     mode_t mask = umask(0);
     umask(mask);
     fchmod(fd, 0666 & ~mask);
 }
 
-static void reserve(const output *o, int64_t bytes) {
+static void reserve(const output *o, int64_t bytes)
+{
     if (bytes > 0 && fallocate(o->fd, 0, 0, bytes) != 0 && errno != EOPNOTSUPP && errno != ENOSYS) {
         char size[BYTES_TEXT];
         char *what = text("no room for %s", bytes_text(size, (double)bytes));
@@ -55,7 +60,8 @@ static void reserve(const output *o, int64_t bytes) {
     }
 }
 
-output open_output(const char *path, int64_t bytes) {
+output open_output(const char *path, int64_t bytes)
+{
     output o = {.path = resolve(path)};
     o.temporary = temporary_name(o.path);
     o.fd = mkostemp(o.temporary, O_CLOEXEC);
@@ -66,7 +72,8 @@ output open_output(const char *path, int64_t bytes) {
     return o;
 }
 
-void write_output(const output *o, const void *data, size_t bytes) {
+void write_output(const output *o, const void *data, size_t bytes)
+{
     const char *at = data;
     while (bytes > 0) {
         stop_if_interrupted();
@@ -78,14 +85,16 @@ void write_output(const output *o, const void *data, size_t bytes) {
     }
 }
 
-void sync_output(const output *o) {
+void sync_output(const output *o)
+{
     /* EINVAL: a file system that has nothing to bring anywhere. */
     if (fsync(o->fd) != 0 && errno != EINVAL) die_of(o->path, "cannot be brought to the disk", "nothing was kept");
     if (close(o->fd) != 0) die_of(o->path, "cannot be written", "nothing was kept");
 }
 
 /* So that the new name, too, survives a power failure; where that cannot be asked for, it is not. */
-static void sync_directory_of(const char *path) {
+static void sync_directory_of(const char *path)
+{
     char *copy = text("%s", path);
     int fd = open(dirname(copy), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (fd >= 0) {
@@ -95,14 +104,16 @@ static void sync_directory_of(const char *path) {
     free(copy);
 }
 
-void publish_output(output *o) {
+void publish_output(output *o)
+{
     if (rename(o->temporary, o->path) != 0) die_of(o->path, "cannot be put in place", "nothing was kept");
     keep(o->entry);
     sync_directory_of(o->path);
     free(o->path);
 }
 
-unfinished *make_directory(const char *path) {
+unfinished *make_directory(const char *path)
+{
     struct stat info;
     if (mkdir(path, 0777) == 0) return remove_on_exit(text("%s", path), true);
     if (errno != EEXIST)

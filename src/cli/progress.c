@@ -24,35 +24,41 @@ static struct {
     volatile sig_atomic_t shown;
 } bar;
 
-double monotonic_seconds(void) {
+double monotonic_seconds(void)
+{
     struct timespec t;
     clock_gettime(CLOCK_MONOTONIC, &t);
     return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
 }
 
-bool progress_possible(void) {
+bool progress_possible(void)
+{
     const char *terminal = getenv("TERM");
     return isatty(STDERR_FILENO) && terminal && strcmp(terminal, "dumb") != 0;
 }
 
-void progress_start(bool quiet) {
+void progress_start(bool quiet)
+{
     bar.wanted = !quiet && progress_possible();
     bar.started = bar.drawn = monotonic_seconds();
 }
 
-void progress_phase(const char *label, double from, double to) {
+void progress_phase(const char *label, double from, double to)
+{
     bar.label = label;
     bar.from = from;
     bar.to = to;
 }
 
-static int terminal_columns(void) {
+static int terminal_columns(void)
+{
     struct winsize window;
     return ioctl(STDERR_FILENO, TIOCGWINSZ, &window) == 0 && window.ws_col ? window.ws_col : COLUMNS_UNKNOWN;
 }
 
 /* "0:07", "12:30", "3:01:15" */
-static void time_text(char buffer[TIME_TEXT], double seconds) {
+static void time_text(char buffer[TIME_TEXT], double seconds)
+{
     long s = (long)(seconds + 0.5);
     if (s >= 3600)
         snprintf(buffer, TIME_TEXT, "%ld:%02ld:%02ld", s / 3600, s / 60 % 60, s % 60);
@@ -61,7 +67,8 @@ static void time_text(char buffer[TIME_TEXT], double seconds) {
 }
 
 /* Eight steps to a column where the terminal knows the characters; '#' elsewhere. */
-static void draw_cells(double share, int width) {
+static void draw_cells(double share, int width)
+{
     static const char *const eighths[] = {"", "▏", "▎", "▍", "▌", "▋", "▊", "▉"};
     const bool fine = strcmp(nl_langinfo(CODESET), "UTF-8") == 0;
     int filled = (int)(share * width * 8), column = filled / 8;
@@ -73,7 +80,8 @@ static void draw_cells(double share, int width) {
     for (; column < width; column++) fputc(fine ? ' ' : '.', stderr);
 }
 
-static void draw(double share, double elapsed) {
+static void draw(double share, double elapsed)
+{
     char left[TIME_TEXT] = "-:--";
     if (share > 0) time_text(left, elapsed / share * (1 - share));
     /* label, two frames, " 100%  ", the time, " left", and a column that stays free so that no terminal wraps */
@@ -90,7 +98,8 @@ static void draw(double share, double elapsed) {
     bar.shown = 1;
 }
 
-int progress_step(void *unused, int64_t done, int64_t total) {
+int progress_step(void *unused, int64_t done, int64_t total)
+{
     (void)unused;
     if (interrupted()) return 1;
     if (!bar.wanted) return 0;
@@ -101,11 +110,13 @@ int progress_step(void *unused, int64_t done, int64_t total) {
     return 0;
 }
 
-bool progress_is_shown(void) {
+bool progress_is_shown(void)
+{
     return bar.shown != 0;
 }
 
-void progress_erase(void) {
+void progress_erase(void)
+{
     if (!bar.shown) return;
     fputs(PROGRESS_ERASE, stderr);
     fflush(stderr);

@@ -8,13 +8,16 @@
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 /* Names in a file may hold anything: nothing of it may steer the terminal. */
-static void print_plainly(const char *message) {
+static void print_plainly(const char *message)
+{
     for (; *message; message++) fputc(iscntrl((unsigned char)*message) ? '?' : *message, stderr);
 }
 
-void die(exit_status status, const char *format, ...) {
+void die(exit_status status, const char *format, ...)
+{
     va_list arguments;
     char *message = NULL;
     va_start(arguments, format);
@@ -28,7 +31,8 @@ void die(exit_status status, const char *format, ...) {
     exit(status);
 }
 
-static exit_status status_of_library(floyd_status status) {
+static exit_status status_of_library(floyd_status status)
+{
     switch (status) {
     case FLOYD_ERROR_NULL:
     case FLOYD_ERROR_DTYPE:
@@ -46,12 +50,14 @@ static exit_status status_of_library(floyd_status status) {
     }
 }
 
-void die_of_library(floyd_status status, const char *where) {
+void die_of_library(floyd_status status, const char *message)
+{
     if (status == FLOYD_ERROR_CANCELLED) die(STATUS_INTERRUPTED, "interrupted: nothing was written");
-    die(status_of_library(status), "%s: %s", where, floyd_last_message());
+    die(status_of_library(status), "%s", message);
 }
 
-void *allocate(size_t bytes, const char *what) {
+void *allocate(size_t bytes, const char *what)
+{
     char size[BYTES_TEXT];
     void *memory = malloc(bytes ? bytes : 1);
     if (!memory)
@@ -60,7 +66,8 @@ void *allocate(size_t bytes, const char *what) {
     return memory;
 }
 
-char *text(const char *format, ...) {
+char *text(const char *format, ...)
+{
     char *result = NULL;
     va_list arguments;
     va_start(arguments, format);
@@ -70,7 +77,8 @@ char *text(const char *format, ...) {
     return result;
 }
 
-const char *bytes_text(char buffer[BYTES_TEXT], double bytes) {
+const char *bytes_text(char buffer[BYTES_TEXT], double bytes)
+{
     static const char *const units[] = {"B", "KiB", "MiB", "GiB", "TiB", "PiB", "EiB"};
     size_t unit = 0;
     for (; bytes >= 1024 && unit + 1 < sizeof units / sizeof *units; unit++) bytes /= 1024;
@@ -78,6 +86,9 @@ const char *bytes_text(char buffer[BYTES_TEXT], double bytes) {
     return buffer;
 }
 
-void finish_stdout(void) {
-    if (fflush(stdout) != 0 || ferror(stdout)) die(STATUS_SYSTEM, "cannot write to stdout: %s", strerror(errno));
+void check_stdout(void)
+{
+    if (fflush(stdout) == 0 && !ferror(stdout)) return;
+    fprintf(stderr, "floydattn: cannot write to stdout: %s\n", strerror(errno));
+    _exit(STATUS_SYSTEM); /* exit() is under way already */
 }

@@ -22,8 +22,8 @@ typedef enum exit_status {
 /* Prints "floydattn: ..." and exits. */
 _Noreturn void die(exit_status status, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
-/* Ends the command after a library call that failed; `where` is what the call was about. */
-_Noreturn void die_of_library(floyd_status status, const char *where);
+/* Ends the command after a library call that failed; `message` is what floyd_last_message() comes down to. */
+_Noreturn void die_of_library(floyd_status status, const char *message);
 
 /* Memory that is there: the command ends when there is none. Never NULL; `what` is said in the message. */
 void *allocate(size_t bytes, const char *what);
@@ -35,7 +35,7 @@ char *text(const char *format, ...) __attribute__((format(printf, 1, 2)));
 enum { BYTES_TEXT = 24 };
 const char *bytes_text(char buffer[BYTES_TEXT], double bytes);
 
-/* Flushes stdout; ends the command when what was printed could not be written. */
-void finish_stdout(void);
+/* To be the first function given to atexit: ends the command when what was printed could not be written. */
+void check_stdout(void);
 
 #endif

@@ -16,12 +16,14 @@ typedef struct header {
     size_t bytes;
 } header;
 
-static bool ends_with(const char *string, const char *end) {
+static bool ends_with(const char *string, const char *end)
+{
     size_t a = strlen(string), b = strlen(end);
     return a >= b && strcmp(string + a - b, end) == 0;
 }
 
-bool output_is_directory(const char *path, bool input_is_directory) {
+bool output_is_directory(const char *path, bool input_is_directory)
+{
     struct stat info;
     if (ends_with(path, "/")) return true;
     if (stat(path, &info) == 0) return S_ISDIR(info.st_mode);
@@ -29,13 +31,15 @@ bool output_is_directory(const char *path, bool input_is_directory) {
 }
 
 /* Largest elements first: without holes between them, every tensor is then aligned. */
-static result *insert_result(results *r, size_t element_size) {
+static result *insert_result(results *r, size_t element_size)
+{
     int at = r->count++;
     for (; at > 0 && r->item[at - 1].array.element->size < element_size; at--) r->item[at] = r->item[at - 1];
     return &r->item[at];
 }
 
-floyd_tensor add_result(results *r, const char *name, floyd_dtype dtype, int rank, const int64_t *size) {
+floyd_tensor add_result(results *r, const char *name, floyd_dtype dtype, int rank, const int64_t *size)
+{
     array a = {.element = element_of_dtype(dtype), .rank = rank};
     int64_t bytes;
     memcpy(a.size, size, (size_t)rank * sizeof *size);
@@ -46,7 +50,8 @@ floyd_tensor add_result(results *r, const char *name, floyd_dtype dtype, int ran
 }
 
 /* Both formats end their header with spaces, up to an aligned beginning of the data. */
-static header padded(size_t prefix, const char *body, size_t extra, size_t alignment) {
+static header padded(size_t prefix, const char *body, size_t extra, size_t alignment)
+{
     const size_t length = strlen(body), unpadded = prefix + length + extra;
     header h = {.bytes = (unpadded + alignment - 1) / alignment * alignment};
     h.data = allocate(h.bytes, "a header");
@@ -55,17 +60,20 @@ static header padded(size_t prefix, const char *body, size_t extra, size_t align
     return h;
 }
 
-static void put_little_endian(char *at, int bytes, uint64_t value) {
+static void put_little_endian(char *at, int bytes, uint64_t value)
+{
     for (int i = 0; i < bytes; i++) at[i] = (char)(value >> 8 * i & 0xff);
 }
 
-static json_t *sizes_as_json(const array *a) {
+static json_t *sizes_as_json(const array *a)
+{
     json_t *list = json_array();
     for (int i = 0; i < a->rank; i++) json_array_append_new(list, json_integer(a->size[i]));
     return list;
 }
 
-static header safetensors_header(const results *r) {
+static header safetensors_header(const results *r)
+{
     char *scale = text("%.17g", r->scale);
     json_t *object = json_pack("{s:{s:s}}", "__metadata__", "scale", scale);
     json_int_t begin = 0;
@@ -87,7 +95,8 @@ static header safetensors_header(const results *r) {
     return h;
 }
 
-static header npy_header(const array *a) {
+static header npy_header(const array *a)
+{
     char *sizes = text("%s", "");
     for (int i = 0; i < a->rank; i++) {
         char *longer = text("%s%" PRId64 ", ", sizes, a->size[i]);
@@ -104,20 +113,23 @@ static header npy_header(const array *a) {
     return h;
 }
 
-static output open_with_header(const char *path, header h, size_t data_bytes) {
+static output open_with_header(const char *path, header h, size_t data_bytes)
+{
     output o = open_output(path, (int64_t)(h.bytes + data_bytes));
     write_output(&o, h.data, h.bytes);
     free(h.data);
     return o;
 }
 
-static size_t total_bytes(const results *r) {
+static size_t total_bytes(const results *r)
+{
     size_t bytes = 0;
     for (int i = 0; i < r->count; i++) bytes += r->item[i].bytes;
     return bytes;
 }
 
-void open_results(results *r) {
+void open_results(results *r)
+{
     if (!r->directory) {
         r->file[0] = open_with_header(r->path, safetensors_header(r), total_bytes(r));
         return;
@@ -130,7 +142,8 @@ void open_results(results *r) {
     }
 }
 
-void write_results(results *r) {
+void write_results(results *r)
+{
     const int files = r->directory ? r->count : 1;
     for (int i = 0; i < r->count; i++) {
         write_output(&r->file[r->directory ? i : 0], r->item[i].array.data, r->item[i].bytes);

@@ -28,7 +28,8 @@ typedef struct reader {
     bundle *into;
 } reader;
 
-static uint64_t header_length(const mapping *file) {
+static uint64_t header_length(const mapping *file)
+{
     uint64_t length = 0;
     if (file->bytes < LENGTH_BYTES)
         die(STATUS_INPUT, "%s: has only %zu bytes: it is not a safetensors file", file->path, file->bytes);
@@ -42,7 +43,8 @@ static uint64_t header_length(const mapping *file) {
     return length;
 }
 
-static json_t *parse_header(const mapping *file, uint64_t length) {
+static json_t *parse_header(const mapping *file, uint64_t length)
+{
     json_error_t error;
     json_t *header = json_loadb((const char *)file->data + LENGTH_BYTES, length, JSON_REJECT_DUPLICATES, &error);
     if (!header)
@@ -52,12 +54,14 @@ static json_t *parse_header(const mapping *file, uint64_t length) {
 }
 
 /* A whole number of JSON that is not negative. */
-static bool whole(const json_t *value, int64_t *number) {
+static bool whole(const json_t *value, int64_t *number)
+{
     *number = json_is_integer(value) ? json_integer_value(value) : -1;
     return *number >= 0;
 }
 
-static region region_of(const reader *r, const char *name, const json_t *entry) {
+static region region_of(const reader *r, const char *name, const json_t *entry)
+{
     region place = {.name = name};
     const json_t *offsets = json_object_get(entry, "data_offsets");
     if (!json_is_array(offsets) || json_array_size(offsets) != 2 ||
@@ -70,7 +74,8 @@ static region region_of(const reader *r, const char *name, const json_t *entry) 
     return place;
 }
 
-static void read_shape(const reader *r, const char *name, const json_t *shape, array *a) {
+static void read_shape(const reader *r, const char *name, const json_t *shape, array *a)
+{
     if (!json_is_array(shape)) die(STATUS_INPUT, "%s: %s has no shape", r->file->path, name);
     size_t rank = json_array_size(shape);
     if (rank > MAX_RANK)
@@ -82,7 +87,8 @@ static void read_shape(const reader *r, const char *name, const json_t *shape, a
             die(STATUS_INPUT, "%s: the shape of %s holds something that is no size", r->file->path, name);
 }
 
-static void read_element(const reader *r, const char *name, const json_t *dtype, array *a) {
+static void read_element(const reader *r, const char *name, const json_t *dtype, array *a)
+{
     if (!json_is_string(dtype)) die(STATUS_INPUT, "%s: %s has no dtype", r->file->path, name);
     a->element = element_named(json_string_value(dtype), json_string_length(dtype));
     if (!a->element)
@@ -90,7 +96,8 @@ static void read_element(const reader *r, const char *name, const json_t *dtype,
             element_names());
 }
 
-static void read_tensor(const reader *r, tensor_name which, const json_t *entry, const region *place) {
+static void read_tensor(const reader *r, tensor_name which, const json_t *entry, const region *place)
+{
     array a = {.file = r->file->path};
     int64_t bytes;
     read_element(r, place->name, json_object_get(entry, "dtype"), &a);
@@ -103,7 +110,8 @@ static void read_tensor(const reader *r, tensor_name which, const json_t *entry,
     bundle_add(r->into, which, &a);
 }
 
-static void read_metadata(const reader *r, const json_t *metadata) {
+static void read_metadata(const reader *r, const json_t *metadata)
+{
     const json_t *scale = json_object_get(metadata, "scale");
     if (!json_is_object(metadata)) die(STATUS_INPUT, "%s: its __metadata__ is no JSON object", r->file->path);
     if (!scale) return;
@@ -113,14 +121,16 @@ static void read_metadata(const reader *r, const json_t *metadata) {
     bundle_add_scale(r->into, r->file->path, json_string_value(scale));
 }
 
-static int by_place(const void *left, const void *right) {
+static int by_place(const void *left, const void *right)
+{
     const region *a = left, *b = right;
     if (a->begin != b->begin) return a->begin < b->begin ? -1 : 1;
     return (a->end > b->end) - (a->end < b->end);
 }
 
 /* Every byte in exactly one tensor: no overlap, no hole, nothing behind the last. */
-static void check_cover(const reader *r, region *places, size_t count) {
+static void check_cover(const reader *r, region *places, size_t count)
+{
     int64_t reached = 0;
     qsort(places, count, sizeof *places, by_place);
     for (size_t i = 0; i < count; i++) {
@@ -138,7 +148,8 @@ static void check_cover(const reader *r, region *places, size_t count) {
             r->file->path, r->data_bytes - reached);
 }
 
-void read_safetensors(bundle *b, const mapping *file) {
+void read_safetensors(bundle *b, const mapping *file)
+{
     const uint64_t length = header_length(file);
     json_t *header = parse_header(file, length), *entry;
     reader r = {file, file->data + LENGTH_BYTES + length, (int64_t)(file->bytes - LENGTH_BYTES - length), b};
@@ -146,7 +157,8 @@ void read_safetensors(bundle *b, const mapping *file) {
     size_t count = 0;
     tensor_name which;
     const char *name;
-    json_object_foreach(header, name, entry) {
+    json_object_foreach(header, name, entry)
+    {
         if (strcmp(name, "__metadata__") == 0) {
             read_metadata(&r, entry);
             continue;

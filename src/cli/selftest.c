@@ -41,7 +41,8 @@ static const char *const mask_names[] = {[MASK_NONE] = "no mask",
                                          [MASK_PADDING] = "padding mask",
                                          [MASK_FULL] = "full mask"};
 
-static error_t parse(int key, char *value, struct argp_state *state) {
+static error_t parse(int key, char *value, struct argp_state *state)
+{
     (void)value;
     if (key == ARGP_KEY_ARG) argp_usage(state);
     return ARGP_ERR_UNKNOWN;
@@ -61,7 +62,8 @@ static const struct argp parser = {NULL,
                                    NULL};
 
 /* FNV-1a over all outputs. */
-static uint64_t fingerprint(const trial *t) {
+static uint64_t fingerprint(const trial *t)
+{
     uint64_t hash = 0xcbf29ce484222325u;
     for (int i = TRIAL_Y; i < TRIAL_TENSORS; i++) {
         const uint8_t *bytes = t->tensor[i].data;
@@ -71,7 +73,8 @@ static uint64_t fingerprint(const trial *t) {
     return hash;
 }
 
-static floyd_status run_both(trial *t, int threads) {
+static floyd_status run_both(trial *t, int threads)
+{
     floyd_status status = FLOYD_OK;
     poison_outputs(t);
     for (int pass = 0; pass < TRIAL_PASSES && status == FLOYD_OK; pass++) {
@@ -85,7 +88,8 @@ static floyd_status run_both(trial *t, int threads) {
     return status;
 }
 
-static verdict compare_everything(const trial *t) {
+static verdict compare_everything(const trial *t)
+{
     const trial_problem *p = &t->problem;
     comparison c = {.trial = t};
     for (int64_t b = 0; b < p->B; b++)
@@ -102,7 +106,8 @@ static verdict compare_everything(const trial *t) {
     return v;
 }
 
-static void print_case(bool right, const trial_problem *p, const char *result) {
+static void print_case(bool right, const trial_problem *p, const char *result)
+{
     char *shape = text("%" PRId64 ",%" PRId64 ",%" PRId64 ",%" PRId64 ",%" PRId64 ",%" PRId64, p->B, p->H, p->N,
                        p->M, p->K, p->D);
     const char *dtype = "";
@@ -115,7 +120,8 @@ static void print_case(bool right, const trial_problem *p, const char *result) {
 }
 
 /* What is wrong with the case, or NULL; in *worst the largest error as a share of the bound. */
-static char *fault_of(trial *t, double *worst) {
+static char *fault_of(trial *t, double *worst)
+{
     uint64_t first = 0;
     for (int i = 0; i < THREAD_COUNTS; i++) {
         const floyd_status status = run_both(t, thread_counts[i]);
@@ -130,7 +136,8 @@ static char *fault_of(trial *t, double *worst) {
     return text("%s is %.9g where the reference has %.9g", trial_tensor_name(v.where), v.got, v.want);
 }
 
-static bool run_case(int index) {
+static bool run_case(int index)
+{
     double worst = 0;
     trial t = create_trial(&cases[index], (uint64_t)index + 1);
     char *fault = fault_of(&t, &worst);
@@ -141,7 +148,8 @@ static bool run_case(int index) {
     return !fault;
 }
 
-int selftest_command(int argc, char **argv) {
+int selftest_command(int argc, char **argv)
+{
     int wrong = 0;
     parse_arguments(&parser, argc, argv, NULL);
     const double started = monotonic_seconds();
@@ -153,7 +161,7 @@ int selftest_command(int argc, char **argv) {
     for (int i = 0; i < CASES; i++) wrong += !run_case(i);
     if (wrong) {
         printf("FAIL  %d of %d cases\n", wrong, CASES);
-        finish_stdout();
+        fflush(stdout);
         die(STATUS_SYSTEM,
             "this machine or this build computes wrongly: use no result of it; report the lines above "
             "with the output of `floydattn info'");

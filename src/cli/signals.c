@@ -33,7 +33,8 @@ static volatile sig_atomic_t interrupt_noted;
 static volatile sig_atomic_t interrupt_deferred;
 
 /* Newest first: a directory was registered before the files in it. Safe in a signal handler. */
-static void remove_unfinished(void) {
+static void remove_unfinished(void)
+{
     for (unfinished *u = unfinished_head; u; u = u->next) {
         if (u->kept) continue;
         if (u->directory)
@@ -43,28 +44,33 @@ static void remove_unfinished(void) {
     }
 }
 
-unfinished *remove_on_exit(const char *path, bool directory) {
+unfinished *remove_on_exit(const char *path, bool directory)
+{
     unfinished *entry = allocate(sizeof *entry, "the list of files");
     *entry = (unfinished){.path = path, .directory = directory, .next = unfinished_head};
     unfinished_head = entry;
     return entry;
 }
 
-void keep(unfinished *entry) {
+void keep(unfinished *entry)
+{
     entry->kept = 1;
 }
 
-void watch_mapping(const char *path, int fd, const void *start, const struct stat *info) {
+void watch_mapping(const char *path, int fd, const void *start, const struct stat *info)
+{
     watched *entry = allocate(sizeof *entry, "the list of files");
     *entry = (watched){path, fd, (uintptr_t)start, *info, watched_head};
     watched_head = entry;
 }
 
-static bool same_time(struct timespec a, struct timespec b) {
+static bool same_time(struct timespec a, struct timespec b)
+{
     return a.tv_sec == b.tv_sec && a.tv_nsec == b.tv_nsec;
 }
 
-void check_mappings(void) {
+void check_mappings(void)
+{
     struct stat now;
     for (const watched *w = watched_head; w; w = w->next)
         if (fstat(w->fd, &now) == 0 && (now.st_size != w->info.st_size || !same_time(now.st_mtim, w->info.st_mtim)))
@@ -72,24 +78,28 @@ void check_mappings(void) {
                 w->path);
 }
 
-bool is_mapped(const struct stat *info) {
+bool is_mapped(const struct stat *info)
+{
     for (const watched *w = watched_head; w; w = w->next)
         if (w->info.st_dev == info->st_dev && w->info.st_ino == info->st_ino) return true;
     return false;
 }
 
 /* Async-signal-safe, unlike anything of stdio. */
-static void say(const char *string) {
+static void say(const char *string)
+{
     ssize_t ignored = write(STDERR_FILENO, string, strlen(string));
     (void)ignored;
 }
 
-static _Noreturn void leave(exit_status status) {
+static _Noreturn void leave(exit_status status)
+{
     remove_unfinished();
     _exit(status);
 }
 
-static void on_interrupt(int signal_number) {
+static void on_interrupt(int signal_number)
+{
     (void)signal_number;
     if (interrupt_deferred && !interrupt_noted) {
         interrupt_noted = 1;
@@ -100,7 +110,8 @@ static void on_interrupt(int signal_number) {
     leave(STATUS_INTERRUPTED);
 }
 
-static const watched *mapping_of(const void *address) {
+static const watched *mapping_of(const void *address)
+{
     for (const watched *w = watched_head; w; w = w->next)
         if ((uintptr_t)address - w->start < (uintptr_t)w->info.st_size) return w;
     return NULL;
@@ -110,7 +121,8 @@ static const watched *mapping_of(const void *address) {
  * A page of a mapped file that is no longer there, or that the disk did not give. Any thread of the
  * library may be the one that touched it, so there is no way back: say which file, and leave.
  */
-static void on_bus_error(int signal_number, siginfo_t *info, void *context) {
+static void on_bus_error(int signal_number, siginfo_t *info, void *context)
+{
     (void)context;
     const watched *file = mapping_of(info->si_addr);
     if (!file) {
@@ -127,13 +139,15 @@ static void on_bus_error(int signal_number, siginfo_t *info, void *context) {
     leave(shorter ? STATUS_INPUT : STATUS_SYSTEM);
 }
 
-static void handle(int signal_number, struct sigaction *action) {
+static void handle(int signal_number, struct sigaction *action)
+{
     struct sigaction before;
     if (sigaction(signal_number, NULL, &before) == 0 && before.sa_handler == SIG_IGN) return; /* nohup, cmd & */
     sigaction(signal_number, action, NULL);
 }
 
-void install_signal_handlers(void) {
+void install_signal_handlers(void)
+{
     struct sigaction interrupt = {.sa_handler = on_interrupt, .sa_flags = SA_RESTART};
     struct sigaction bus_error = {.sa_sigaction = on_bus_error, .sa_flags = SA_SIGINFO};
     handle(SIGINT, &interrupt);
@@ -144,14 +158,17 @@ void install_signal_handlers(void) {
     atexit(remove_unfinished);
 }
 
-void defer_interrupts(void) {
+void defer_interrupts(void)
+{
     interrupt_deferred = 1;
 }
 
-bool interrupted(void) {
+bool interrupted(void)
+{
     return interrupt_noted != 0;
 }
 
-void stop_if_interrupted(void) {
+void stop_if_interrupted(void)
+{
     if (interrupted()) die(STATUS_INTERRUPTED, "interrupted: nothing was written");
 }

@@ -19,20 +19,24 @@ static const struct {
     [TRIAL_DK2] = {"dk2", "KMD"}, [TRIAL_DV2] = {"dv2", "KMD"},
 };
 
-const char *trial_tensor_name(trial_tensor which) {
+const char *trial_tensor_name(trial_tensor which)
+{
     return tensors[which].name;
 }
 
-int64_t tensor_count(const floyd_tensor *t) {
+int64_t tensor_count(const floyd_tensor *t)
+{
     return t->size[0] * t->size[1] * t->size[2] * t->size[3] * t->size[4];
 }
 
-size_t tensor_bytes(const floyd_tensor *t) {
+size_t tensor_bytes(const floyd_tensor *t)
+{
     return (size_t)tensor_count(t) * floyd_dtype_size(t->dtype);
 }
 
 /* splitmix64: every counter value gives its own 64 bits. */
-static uint64_t random_bits(uint64_t counter) {
+static uint64_t random_bits(uint64_t counter)
+{
     uint64_t z = counter * 0x9e3779b97f4a7c15u;
     z = (z ^ z >> 30) * 0xbf58476d1ce4e5b9u;
     z = (z ^ z >> 27) * 0x94d049bb133111ebu;
@@ -40,14 +44,16 @@ static uint64_t random_bits(uint64_t counter) {
 }
 
 /* The sum of four uniform numbers of 16 bits, brought to mean 0 and variance 1. */
-static double random_value(uint64_t counter) {
+static double random_value(uint64_t counter)
+{
     const uint64_t bits = random_bits(counter);
     double sum = 0;
     for (int i = 0; i < 4; i++) sum += (double)(bits >> 16 * i & 0xffff);
     return (sum / 65536 - 2) * sqrt(3);
 }
 
-static void store(void *data, floyd_dtype dtype, int64_t i, double value) {
+static void store(void *data, floyd_dtype dtype, int64_t i, double value)
+{
     switch (dtype) {
     case FLOYD_F16:
         ((uint16_t *)data)[i] = floyd_reference_to_f16(value);
@@ -67,7 +73,8 @@ static void store(void *data, floyd_dtype dtype, int64_t i, double value) {
     }
 }
 
-static int64_t size_of_axis(const trial_problem *p, char axis) {
+static int64_t size_of_axis(const trial_problem *p, char axis)
+{
     switch (axis) {
     case 'N':
         return p->N;
@@ -82,7 +89,8 @@ static int64_t size_of_axis(const trial_problem *p, char axis) {
     }
 }
 
-static floyd_tensor make_tensor(const trial_problem *p, trial_tensor which) {
+static floyd_tensor make_tensor(const trial_problem *p, trial_tensor which)
+{
     const char *axes = tensors[which].axes;
     const int statistic = which == TRIAL_MAX || which == TRIAL_SUM;
     const floyd_dtype dtype = statistic && p->dtype != FLOYD_F64 ? FLOYD_F32 : p->dtype;
@@ -92,7 +100,8 @@ static floyd_tensor make_tensor(const trial_problem *p, trial_tensor which) {
     return t;
 }
 
-static int is_masked(const trial_problem *p, int64_t n, int64_t k, uint64_t bits) {
+static int is_masked(const trial_problem *p, int64_t n, int64_t k, uint64_t bits)
+{
     switch (p->mask) {
     case MASK_RANDOM:
         return bits % 4 == 0;
@@ -105,7 +114,8 @@ static int is_masked(const trial_problem *p, int64_t n, int64_t k, uint64_t bits
     }
 }
 
-static floyd_tensor make_mask(const trial_problem *p, uint64_t seed) {
+static floyd_tensor make_mask(const trial_problem *p, uint64_t seed)
+{
     const int full = p->mask == MASK_FULL;
     floyd_tensor t = floyd_contiguous(NULL, FLOYD_U8, p->B, full ? p->H : 1, p->N, full ? p->M : 1, p->K);
     if (p->mask == MASK_NONE) return t;
@@ -118,7 +128,8 @@ static floyd_tensor make_mask(const trial_problem *p, uint64_t seed) {
     return t;
 }
 
-trial create_trial(const trial_problem *p, uint64_t seed) {
+trial create_trial(const trial_problem *p, uint64_t seed)
+{
     trial t = {.problem = *p, .scale = 1 / sqrt(2.0 * (double)p->D)};
     for (int i = 0; i < TRIAL_TENSORS; i++) {
         t.tensor[i] = make_tensor(p, (trial_tensor)i);
@@ -132,16 +143,19 @@ trial create_trial(const trial_problem *p, uint64_t seed) {
     return t;
 }
 
-void free_trial(trial *t) {
+void free_trial(trial *t)
+{
     for (int i = 0; i < TRIAL_TENSORS; i++) free(t->tensor[i].data);
     free(t->mask.data);
 }
 
-void poison_outputs(trial *t) {
+void poison_outputs(trial *t)
+{
     for (int i = TRIAL_Y; i < TRIAL_TENSORS; i++) memset(t->tensor[i].data, 0xff, tensor_bytes(&t->tensor[i]));
 }
 
-static floyd_forward_args forward_args(const trial *t) {
+static floyd_forward_args forward_args(const trial *t)
+{
     const floyd_tensor *x = t->tensor;
     floyd_forward_args a = FLOYD_FORWARD_ARGS_INIT;
     a.scale = t->scale;
@@ -151,7 +165,8 @@ static floyd_forward_args forward_args(const trial *t) {
     return a;
 }
 
-static floyd_backward_args backward_args(const trial *t) {
+static floyd_backward_args backward_args(const trial *t)
+{
     const floyd_tensor *x = t->tensor;
     floyd_backward_args a = FLOYD_BACKWARD_ARGS_INIT;
     a.scale = t->scale;
@@ -163,13 +178,15 @@ static floyd_backward_args backward_args(const trial *t) {
     return a;
 }
 
-static floyd_options with_threads(int threads) {
+static floyd_options with_threads(int threads)
+{
     floyd_options options = FLOYD_OPTIONS_INIT;
     options.threads = threads;
     return options;
 }
 
-floyd_status trial_workspace(const trial *t, trial_pass pass, int threads, size_t *bytes) {
+floyd_status trial_workspace(const trial *t, trial_pass pass, int threads, size_t *bytes)
+{
     const floyd_options options = with_threads(threads);
     const floyd_forward_args forward = forward_args(t);
     const floyd_backward_args backward = backward_args(t);
@@ -177,7 +194,8 @@ floyd_status trial_workspace(const trial *t, trial_pass pass, int threads, size_
                                  : floyd_backward_workspace(&backward, &options, bytes);
 }
 
-floyd_status run_trial(const trial *t, trial_pass pass, int threads, void *workspace, size_t bytes) {
+floyd_status run_trial(const trial *t, trial_pass pass, int threads, void *workspace, size_t bytes)
+{
     const floyd_options options = with_threads(threads);
     const floyd_forward_args forward = forward_args(t);
     const floyd_backward_args backward = backward_args(t);
