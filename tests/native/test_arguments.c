@@ -98,7 +98,8 @@ static void with_other_sizes(call *c, enum role r) {
             const int copies = (r == T_MAX || r == T_SUM) && axis == 4;
             call *spoilt = plain(backward);
             const int64_t needed = size_of_role(spoilt, r, axis);
-            if (copies || (r == T_MASK && needed == 1)) {
+            /* any number of copies will do, and a mask's axis may be 1 */
+            if (copies || (r == T_MASK && (needed == 1 || needed + change == 1))) {
                 call_free(spoilt);
                 continue;
             }

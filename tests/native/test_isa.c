@@ -45,6 +45,7 @@ static int print_hash(void) {
         s.mask = (enum mask_kind)(i % 6);
         s.mean = i % 5 == 4 ? 3 : 0;
         s.threads = 1 + i % 2;
+        if (i % 8 == 7) s.scale = i % 16 == 7 ? 0.0 : -0.0;
         s.seed = (uint64_t)i;
         problem p = problem_new(&s);
         run_forward(&p);

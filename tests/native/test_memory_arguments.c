@@ -62,7 +62,7 @@ static void test_strides_that_are_fine(void **state) {
 }
 
 static void test_overflow_of_strides(void **state) {
-    static const int64_t strides[] = {INT64_MAX, INT64_MIN, INT64_MAX / 2, INT64_C(1) << 61, -(INT64_C(1) << 61)};
+    static const int64_t strides[] = {INT64_MAX, INT64_MIN, INT64_MAX / 2, INT64_C(1) << 62, -(INT64_C(1) << 62)};
     (void)state;
     for (int backward = 0; backward < 2; backward++)
         for (enum role r = T_Q; r < ROLES; r++)
@@ -72,7 +72,7 @@ static void test_overflow_of_strides(void **state) {
                     call_free(c);
                     continue;
                 }
-                /* Axis 2 has 5 elements of at least one byte: 4 * 2^61 overflows. */
+                /* Axis 2 has 5 elements of at least one byte: 4 * 2^62 overflows. */
                 c->views[r].stride[2] = strides[i];
                 expect_refusal(c, QUERY_AND_RUN, FLOYD_ERROR_OVERFLOW, role_names[r], NULL, NULL);
             }
@@ -116,17 +116,25 @@ static void test_inputs_may_overlap(void **state) {
     problem_free(&p);
 }
 
-/* Puts output r so that its first element is the last of tensor other, and the other way round. */
-static void refuse_overlap(int backward, enum role r, enum role other, int at_end) {
+/*
+ * Output r and another tensor in one block of poison, sharing a single byte: the last of r and the first
+ * of the other, or the other way round. No third tensor is near.
+ */
+static void refuse_overlap(int backward, enum role r, enum role other, int other_first) {
     call *c = plain(backward);
     if (!call_has(c, other)) {
         call_free(c);
         return;
     }
-    const tensor *to = &c->p.t[other];
-    const size_t own = floyd_dtype_size(c->views[r].dtype), span = (size_t)tensor_count(&c->views[r]) * own;
-    c->views[r].data = at_end ? to->block + to->bytes - 1 : to->block + 1 - span;
+    const enum role low = other_first ? other : r, high = other_first ? r : other;
+    tensor block = {.bytes = c->p.t[r].bytes + c->p.t[other].bytes - 1};
+    block.block = malloc(block.bytes);
+    tensor_poison(&block);
+    c->views[low].data = block.block;
+    c->views[high].data = block.block + c->p.t[low].bytes - 1;
     expect_refusal(c, RUN_ONLY, FLOYD_ERROR_OVERLAP, role_names[r], role_names[other], NULL);
+    assert_true(tensor_untouched(&block));
+    tensor_free(&block);
 }
 
 static void test_overlap(void **state) {

@@ -43,7 +43,6 @@ static floyd_options options_for(record *r, int threads, int stop_after) {
 
 static void expect_complete(const record *r) {
     assert_false(r->bad);
-    assert_true(r->calls >= 2);
     assert_true(r->total > 0);
     assert_true(r->done == r->total);
 }
@@ -70,30 +69,40 @@ static void test_told(void **state) {
     }
 }
 
-/* After a cancel the status says so, the message too, and the next call is whole. */
+/*
+ * With more threads the caller may be left too few pieces to be asked that often; alone it is asked after
+ * each. Once it said stop it is not asked again.
+ */
+static void expect_cancel(floyd_status status, const record *r, int threads) {
+    const int asked_enough = r->calls >= r->stop_after;
+    if (threads == 1) assert_true(asked_enough);
+    assert_int_equal(status, asked_enough ? FLOYD_ERROR_CANCELLED : FLOYD_OK);
+    assert_true(r->calls <= r->stop_after);
+    assert_false(r->bad);
+    if (asked_enough) assert_true(strlen(floyd_last_message()) > 0);
+}
+
+/* After a cancel the status says so, and the next call is whole. */
 static void test_cancel(void **state) {
     (void)state;
     for (int threads = 1; threads <= 3; threads++)
         for (int stop = 1; stop <= 3; stop++) {
             const spec s = progress_spec(threads);
-            problem p = problem_new(&s);
+            problem p = problem_new(&s), plain = problem_new(&s);
             record r;
             const floyd_forward_args forward = forward_args(&p, FORWARD_OUTPUTS);
             const floyd_backward_args backward = backward_args(&p, GRADIENTS);
-            store_reference_forward(&p);
             floyd_options options = options_for(&r, threads, stop);
-            assert_int_equal(run_backward_args(&backward, &options), FLOYD_ERROR_CANCELLED);
-            assert_true(strlen(floyd_last_message()) > 0);
-            assert_int_equal(r.calls, stop); /* not asked again */
-            assert_false(r.bad);
-            run_backward(&p);
-            check_backward(&p);
-            options = options_for(&r, threads, stop);
-            assert_int_equal(run_forward_args(&forward, &options), FLOYD_ERROR_CANCELLED);
-            assert_int_equal(r.calls, stop);
+            expect_cancel(run_forward_args(&forward, &options), &r, threads);
             run_forward(&p);
-            check_forward(&p);
+            options = options_for(&r, threads, stop);
+            expect_cancel(run_backward_args(&backward, &options), &r, threads);
+            run_backward(&p);
+            run_forward(&plain);
+            run_backward(&plain);
+            expect_same_bits(&plain, &p, FORWARD_OUTPUTS | GRADIENTS, "after a cancel");
             problem_free(&p);
+            problem_free(&plain);
         }
 }
 

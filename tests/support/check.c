@@ -48,7 +48,7 @@ static void check_role(const problem *p, const golden *g, enum role r) {
     for (int64_t i = 0, count = tensor_count(t); i < count; i++, tensor_next(t, index)) {
         const int64_t at = per_row ? i / t->size[4] : i;
         const double got = tensor_get(t, index), want = g->value[r][at];
-        const double allowed = half_ulp(t->dtype, want) + 16 * g->unit * g->terms[r][at];
+        const double allowed = half_ulp(t->dtype, want) + 16 * g->unit * g->terms[r][at] + g->gradual;
         if (overflows(t->dtype, got, want, allowed)) continue;
         if (!same_class(got, want) || (isfinite(want) && !(fabs(got - want) <= allowed)))
             report(p, r, index, got, want, allowed);

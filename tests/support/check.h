@@ -12,7 +12,8 @@
  * score into that relative error of P. A factor of 16 leaves room for the growth of rounding errors with
  * the length of a sum (measured: 1.3 to 4.5); rounding P or dS to a half type exceeds it ten times. In
  * fp64 the reference rounds as the library does, so both errors count and 16 becomes 32. Weights below
- * the smallest normal number may lose their low bits: each counts for that much more.
+ * the smallest normal number may lose their low bits: each counts for that much more. Each step of a sum
+ * of denormal numbers may lose half the smallest one, scaled by what it is multiplied with (below 64).
  */
 #ifndef FLOYD_TEST_CHECK_H
 #define FLOYD_TEST_CHECK_H

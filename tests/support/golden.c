@@ -34,6 +34,7 @@ static golden golden_new(const problem *p, enum role last) {
     golden g = {.unit = f64 ? DBL_EPSILON : FLT_EPSILON / 2};
     /* fp64: the reference's own errors are as large, so the unit is doubled. */
     g.tiny = (f64 ? DBL_MIN : (double)FLT_MIN) / (16 * g.unit);
+    g.gradual = 64 * (double)(s->N + s->M + s->K + s->D) * (f64 ? 0x1p-1074 : 0x1p-150);
     g.ref = (floyd_reference){.B = s->B, .H = s->H, .N = s->N, .M = s->M, .K = s->K, .D = s->D};
     g.ref.scale = f64 ? s->scale : (double)(float)s->scale;
     g.ref.zero_grad = s->rule == FLOYD_MASK_ZERO_GRAD;

@@ -11,7 +11,9 @@ typedef struct golden {
     double *in[ROLES]; /* what the problem's tensors hold */
     double *value[ROLES], *terms[ROLES];
     uint8_t *mask;
-    double unit, tiny; /* unit roundoff; what a weight may lose by underflow, in units of 16 u */
+    double unit;    /* unit roundoff u */
+    double tiny;    /* what a weight may lose by underflow, over 16 u */
+    double gradual; /* what denormal intermediate results may lose */
 } golden;
 
 golden golden_forward(const problem *p);
