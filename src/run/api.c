@@ -82,8 +82,7 @@ static floyd_status carry_out(floyd_run *run, void *workspace)
     run->slots = backward ? run->scratch + (size_t)plan->threads * plan->scratch_bytes : NULL;
     floyd_schedule_start(&run->schedule, run->problem, plan, run->slots);
     floyd_pool_run(&lease, backward ? floyd_run_backward : floyd_run_forward, run);
-    const bool cancelled = run->schedule.cancelled;
-    floyd_schedule_end(&run->schedule);
+    const bool cancelled = floyd_schedule_end(&run->schedule);
     if (cancelled)
         return floyd_fail(FLOYD_ERROR_CANCELLED, "the progress callback cancelled the call; its outputs are "
                                                  "unspecified");

@@ -30,10 +30,14 @@ void floyd_schedule_start(floyd_schedule *s, const floyd_problem *problem, const
         memset(counters(s, slot), 0, (size_t)faces(plan) * sizeof(counter));
 }
 
-void floyd_schedule_end(floyd_schedule *s)
+bool floyd_schedule_end(floyd_schedule *s)
 {
+    const floyd_problem *p = s->problem;
     pthread_mutex_destroy(&s->lock);
     pthread_cond_destroy(&s->moved);
+    /* The last task may have been another thread's. It is too late to cancel. */
+    if (p->progress && !s->cancelled && s->told < s->done) p->progress(p->progress_user, s->done, s->plan->tasks);
+    return s->cancelled;
 }
 
 /* Where task number `index` of the list lies. */
@@ -108,5 +112,7 @@ void floyd_schedule_finish(floyd_schedule *s, const floyd_task *task, int thread
     }
     pthread_mutex_unlock(&s->lock);
     const floyd_problem *p = s->problem;
-    if (thread == 0 && p->progress && p->progress(p->progress_user, done, s->plan->tasks) != 0) cancel(s);
+    if (thread != 0 || !p->progress) return;
+    s->told = done;
+    if (p->progress(p->progress_user, done, s->plan->tasks) != 0) cancel(s);
 }

@@ -33,19 +33,20 @@ typedef struct floyd_schedule {
     char *slots; /* slot_bytes each; NULL in the forward */
     pthread_mutex_t lock;
     pthread_cond_t moved;
-    int64_t head_tasks, next, done;
+    int64_t head_tasks, next, done, told; /* told: what the callback last heard */
     int waiting;
     bool cancelled;
 } floyd_schedule;
 
 void floyd_schedule_start(floyd_schedule *schedule, const floyd_problem *problem, const floyd_plan *plan,
                           char *slots);
-void floyd_schedule_end(floyd_schedule *schedule);
+/* After every thread has returned: tells the callback of the end, and whether the call was cancelled before. */
+bool floyd_schedule_end(floyd_schedule *schedule);
 
 /* Takes the next task and waits until it may start. False when none is left or the call is cancelled. */
 bool floyd_schedule_claim(floyd_schedule *schedule, floyd_task *task);
 
-/* Says that a claimed task is done; on thread 0 it then tells the caller's progress callback. */
+/* Says that a claimed task is done; on thread 0, the caller's, it then tells the progress callback. */
 void floyd_schedule_finish(floyd_schedule *schedule, const floyd_task *task, int thread);
 
 #endif

@@ -20,6 +20,7 @@ floyd_view floyd_view_of(const floyd_problem *p, floyd_role role, int64_t head, 
                          int row_axis, int64_t row)
 {
     const floyd_tensor *tensor = &p->tensor[role];
+    if (!tensor->data) return (floyd_view){.dtype = tensor->dtype}; /* no elements */
     const int64_t at = slab * tensor->stride[slab_axis] + row * tensor->stride[row_axis];
     return (floyd_view){head_data(p, tensor, head) + at * (int64_t)floyd_dtype_size(tensor->dtype), tensor->dtype,
                         tensor->stride[slab_axis], tensor->stride[row_axis], tensor->stride[4]};
