@@ -5,17 +5,22 @@ if(EXISTS ${CMAKE_CURRENT_SOURCE_DIR}/aclnn/aclnn.cmake)
   include(aclnn/aclnn.cmake)
 endif()
 
-add_library(floydattn_acl SHARED
+# The runtime alone, so that its tests can reach what the shared library does not export.
+add_library(floydattn_acl_runtime OBJECT
   acl/callback.c acl/context.c acl/copy.c acl/device.c acl/event.c acl/fork.c acl/handle.c acl/init.c acl/memory.c
-  acl/message.c acl/monitor.c acl/stream.c acl/stream_api.c acl/types.c ${FLOYDATTN_ACLNN_SOURCES})
+  acl/message.c acl/monitor.c acl/stream.c acl/stream_api.c acl/types.c)
+add_library(floydattn_acl SHARED $<TARGET_OBJECTS:floydattn_acl_runtime> ${FLOYDATTN_ACLNN_SOURCES})
+foreach(target floydattn_acl_runtime floydattn_acl)
+  # struct sysinfo, fork handlers and the like are not in strict C11.
+  target_compile_definitions(${target} PRIVATE _GNU_SOURCE)
+  target_include_directories(${target}
+    PUBLIC $<BUILD_INTERFACE:${PROJECT_SOURCE_DIR}/include/cann>
+    PRIVATE ${CMAKE_CURRENT_SOURCE_DIR})
+endforeach()
+set_target_properties(floydattn_acl_runtime PROPERTIES POSITION_INDEPENDENT_CODE ON)
 set_target_properties(floydattn_acl PROPERTIES
   VERSION ${PROJECT_VERSION} SOVERSION ${PROJECT_VERSION_MAJOR}
   LINK_DEPENDS ${CMAKE_CURRENT_SOURCE_DIR}/acl/floydattn_acl.map)
-# struct sysinfo, pthread_once and the like are not in strict C11.
-target_compile_definitions(floydattn_acl PRIVATE _GNU_SOURCE)
-target_include_directories(floydattn_acl
-  PUBLIC $<BUILD_INTERFACE:${PROJECT_SOURCE_DIR}/include/cann>
-  PRIVATE ${CMAKE_CURRENT_SOURCE_DIR})
 target_link_libraries(floydattn_acl PRIVATE floydattn_shared Threads::Threads)
 # Streams run the library's code on their own threads: it must not be unmapped under them.
 target_link_options(floydattn_acl PRIVATE -Wl,-z,nodelete

@@ -1,0 +1,227 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * A host that runs out: every allocation and every thread is refused in turn. Each call says so or succeeds,
+ * nothing is lost, and what follows works. The linker sends the runtime's own calls of libc through the functions
+ * here.
+ */
+#include <search.h>
+
+#include "support.h"
+
+static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+static long until_refusal = -1; /* grants before the one refusal; negative: none is due */
+static bool refused;
+static long live; /* blocks given and not taken back */
+
+static bool grant(void)
+{
+    pthread_mutex_lock(&lock);
+    bool refuse = until_refusal == 0;
+    refused |= refuse;
+    if (until_refusal >= 0) until_refusal -= 1;
+    if (!refuse) live += 1;
+    pthread_mutex_unlock(&lock);
+    return !refuse;
+}
+
+static void take_back(long blocks)
+{
+    pthread_mutex_lock(&lock);
+    live -= blocks;
+    pthread_mutex_unlock(&lock);
+}
+
+static long count_live(void)
+{
+    pthread_mutex_lock(&lock);
+    long count = live;
+    pthread_mutex_unlock(&lock);
+    return count;
+}
+
+void *__real_malloc(size_t size);
+void *__real_calloc(size_t count, size_t size);
+void *__real_realloc(void *block, size_t size);
+void __real_free(void *block);
+int __real_posix_memalign(void **block, size_t alignment, size_t size);
+void *__real_tsearch(const void *key, void **root, int (*compare)(const void *, const void *));
+int __real_pthread_create(pthread_t *thread, const pthread_attr_t *attributes, void *(*start)(void *), void *user);
+
+void *__wrap_malloc(size_t size);
+void *__wrap_calloc(size_t count, size_t size);
+void *__wrap_realloc(void *block, size_t size);
+void __wrap_free(void *block);
+int __wrap_posix_memalign(void **block, size_t alignment, size_t size);
+void *__wrap_tsearch(const void *key, void **root, int (*compare)(const void *, const void *));
+int __wrap_pthread_create(pthread_t *thread, const pthread_attr_t *attributes, void *(*start)(void *), void *user);
+
+void *__wrap_malloc(size_t size)
+{
+    return grant() ? __real_malloc(size) : NULL;
+}
+void *__wrap_calloc(size_t count, size_t size)
+{
+    return grant() ? __real_calloc(count, size) : NULL;
+}
+
+void __wrap_free(void *block)
+{
+    take_back(block != NULL);
+    __real_free(block);
+}
+
+int __wrap_posix_memalign(void **block, size_t alignment, size_t size)
+{
+    return grant() ? __real_posix_memalign(block, alignment, size) : 12;
+}
+
+/* Of these the runtime keeps what it gets, or gives it back through libc: they are not counted. */
+void *__wrap_realloc(void *block, size_t size)
+{
+    if (!grant()) return NULL;
+    take_back(1);
+    return __real_realloc(block, size);
+}
+
+void *__wrap_tsearch(const void *key, void **root, int (*compare)(const void *, const void *))
+{
+    if (!grant()) return NULL;
+    take_back(1);
+    return __real_tsearch(key, root, compare);
+}
+
+int __wrap_pthread_create(pthread_t *thread, const pthread_attr_t *attributes, void *(*start)(void *), void *user)
+{
+    if (!grant()) return 11;
+    take_back(1);
+    return __real_pthread_create(thread, attributes, start, user);
+}
+
+/* True for a success; false for a refusal, which must say what it is. */
+static bool tries(aclError status)
+{
+    const char *message = aclGetRecentErrMsg();
+    bool shortage = status == ACL_ERROR_RT_MEMORY_ALLOCATION || status == ACL_ERROR_RT_NO_STREAM_RESOURCE;
+    if (status != ACL_SUCCESS && !shortage) print_error("got %d: %s\n", status, message ? message : "no message");
+    assert_true(status == ACL_SUCCESS ? message == NULL : shortage && message != NULL);
+    return status == ACL_SUCCESS;
+}
+
+/* Whatever can run out, once each; calls that stand on a refused one are left out. */
+static void use_everything(void)
+{
+    aclrtContext context;
+    aclrtStream stream;
+    aclrtEvent event;
+    char *device = NULL, *pinned = NULL, pageable[16] = "";
+    uint64_t self = (uint64_t)pthread_self();
+    int n = 0, expected = 0;
+    if (tries(aclrtCreateContext(&context, 0))) {
+        if (tries(aclrtCreateStream(&stream))) {
+            bool subscribed = tries(aclrtSubscribeReport(self, stream));
+            expected += tries(aclrtLaunchHostFunc(stream, add_one, &n));
+            if (subscribed && tries(aclrtLaunchCallback(add_one, &n, ACL_CALLBACK_BLOCK, stream))) {
+                expected += 1;
+                OK(aclrtProcessReport(-1));
+            }
+            if (tries(aclrtCreateEvent(&event))) {
+                if (tries(aclrtRecordEvent(event, stream))) tries(aclrtStreamWaitEvent(NULL, event));
+                OK(aclrtDestroyEvent(event));
+            }
+            bool have = tries(aclrtMalloc((void **)&device, 16, ACL_MEM_MALLOC_HUGE_FIRST));
+            bool have_pinned = tries(aclrtMallocHost((void **)&pinned, 16));
+            if (have) {
+                tries(aclrtMemsetAsync(device, 16, 'x', 16, stream));
+                tries(aclrtMemcpyAsync(pageable, 16, device, 16, ACL_MEMCPY_DEVICE_TO_HOST, stream));
+                tries(aclrtMemcpyAsync(device, 16, pageable, 16, ACL_MEMCPY_HOST_TO_BUF_TO_DEVICE, stream));
+                if (have_pinned) tries(aclrtMemcpyAsync(pinned, 16, device, 16, ACL_MEMCPY_DEVICE_TO_HOST, stream));
+            }
+            OK(aclrtSynchronizeStream(stream));
+            assert_int_equal(n, expected);
+            OK(aclrtDestroyStream(stream));
+            if (have) OK(aclrtFree(device));
+            if (have_pinned) OK(aclrtFreeHost(pinned));
+        }
+        OK(aclrtDestroyContext(context));
+    }
+    if (tries(aclrtSetDevice(0))) OK(aclrtResetDevice(0));
+}
+
+static bool refuse_number(long number, void (*use)(void))
+{
+    pthread_mutex_lock(&lock);
+    until_refusal = number;
+    refused = false;
+    pthread_mutex_unlock(&lock);
+    use();
+    pthread_mutex_lock(&lock);
+    until_refusal = -1;
+    bool came = refused;
+    pthread_mutex_unlock(&lock);
+    return came;
+}
+
+static void every_refusal_is_survived(void **state)
+{
+    (void)state;
+    long before = count_live();
+    long number = 0;
+    while (refuse_number(number, use_everything)) {
+        assert_int_equal(count_live(), before);
+        number += 1;
+    }
+    assert_true(number > 20);
+    assert_int_equal(count_live(), before);
+}
+
+#define CONFIG "acl_test_shortage.json"
+
+static void no_memory_for_the_configuration(void **state)
+{
+    (void)state;
+    FILE *file = fopen(CONFIG, "wb");
+    assert_non_null(file);
+    assert_true(fputs("{}", file) >= 0);
+    assert_int_equal(fclose(file), 0);
+    pthread_mutex_lock(&lock);
+    until_refusal = 0;
+    pthread_mutex_unlock(&lock);
+    FAILS(ACL_ERROR_BAD_ALLOC, aclInit(CONFIG));
+    OK(aclInit(CONFIG));
+    OK(aclFinalize());
+    remove(CONFIG);
+}
+
+/* What is done is freed, not only when the stream ends. */
+static void done_work_is_freed(void **state)
+{
+    (void)state;
+    int n = 0;
+    aclrtEvent event;
+    OK(aclrtSetDevice(0));
+    OK(aclrtCreateEvent(&event));
+    OK(aclrtRecordEvent(event, NULL));
+    OK(aclrtSynchronizeStream(NULL));
+    long before = count_live();
+    for (int i = 0; i < 1000; i++) {
+        OK(aclrtLaunchHostFunc(NULL, add_one, &n));
+        OK(aclrtRecordEvent(event, NULL));
+        OK(aclrtStreamWaitEvent(NULL, event));
+        OK(aclrtMemsetAsync(&n, 0, 0, 0, NULL));
+    }
+    OK(aclrtSynchronizeStream(NULL));
+    assert_int_equal(count_live(), before);
+    assert_int_equal(n, 1000);
+    OK(aclrtDestroyEvent(event));
+    OK(aclrtResetDevice(0));
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(every_refusal_is_survived),
+        cmocka_unit_test(no_memory_for_the_configuration),
+        cmocka_unit_test(done_work_is_freed),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
