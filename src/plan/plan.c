@@ -119,15 +119,15 @@ static bool lay_out(const floyd_problem *p, floyd_plan *plan)
     return true;
 }
 
-static bool scratch_common(floyd_plan *plan, int64_t group)
+static bool scratch_common(floyd_plan *plan, int64_t n_tiles)
 {
     const floyd_layout *l = &plan->layout;
     const int64_t n = plan->n.tile, m = plan->m.tile, real = (int64_t)plan->real;
     floyd_scratch *s = &plan->scratch;
     size_t *total = &plan->scratch_bytes;
     bool overflow = false;
-    s->q_n = add(total, group * n * l->slab_n, real, &overflow);
-    s->q_m = add(total, group * m * l->slab_m, real, &overflow);
+    s->q_n = add(total, n_tiles * n * l->slab_n, real, &overflow);
+    s->q_m = add(total, n_tiles * m * l->slab_m, real, &overflow);
     s->k2t = add(total, m * l->slab_t, real, &overflow);
     s->s = add(total, n * l->slab_s, real, &overflow);
     s->slab = add(total, l->slab_t + 2 * l->slab_k, real, &overflow);
@@ -139,14 +139,14 @@ static bool scratch_forward(floyd_plan *plan)
 {
     const floyd_layout *l = &plan->layout;
     const int64_t n = plan->n.tile, m = plan->m.tile, real = (int64_t)plan->real;
-    const int64_t group = most(ceil_div(plan->n.tiles, plan->n.parts), 1); /* tiles of the longest part */
+    const int64_t n_tiles = most(ceil_div(plan->n.tiles, plan->n.parts), 1); /* of the longest part */
     floyd_scratch *s = &plan->scratch;
     size_t *total = &plan->scratch_bytes;
-    bool overflow = !scratch_common(plan, group);
-    s->y = add(total, group * m * l->slab_m, real, &overflow);
+    bool overflow = !scratch_common(plan, n_tiles);
+    s->y = add(total, n_tiles * m * l->slab_m, real, &overflow);
     s->v2 = add(total, m * l->slab_k, real, &overflow);
-    s->max = add(total, group * m * n, real, &overflow);
-    s->sum = add(total, group * m * n, real, &overflow);
+    s->max = add(total, n_tiles * m * n, real, &overflow);
+    s->sum = add(total, n_tiles * m * n, real, &overflow);
     return !overflow;
 }
 
@@ -218,7 +218,8 @@ bool floyd_plan_make(const floyd_problem *p, int threads, floyd_plan *plan)
         return true;
     }
     plan->threads = (int)least(threads, least(plan->tasks, useful_threads(p)));
-    plan->slots = (int)least(least(plan->threads, plan->heads), ceil_div(plan->threads, concurrency(p, plan)) + 1);
+    plan->group = least(plan->heads, ceil_div(plan->threads, concurrency(p, plan)));
+    plan->slots = (int)least(least(plan->threads, plan->heads), 2 * plan->group);
     if (!lay_out(p, plan)) return false;
     if (!(p->backward ? scratch_backward(plan) && slot_backward(p, plan) : scratch_forward(plan))) return false;
     size_t total = 0;

@@ -39,6 +39,7 @@ typedef struct floyd_plan {
     floyd_axis n, m, k;
     floyd_layout layout;
     int64_t heads, tasks; /* tasks in all */
+    int64_t group;        /* heads worked on side by side, so that every thread finds something to do */
     int threads;          /* that can be of use, at most as many as asked */
     int slots;            /* heads in flight */
     size_t real;          /* bytes of the accumulator's type */

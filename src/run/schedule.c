@@ -40,17 +40,49 @@ bool floyd_schedule_end(floyd_schedule *s)
     return s->cancelled;
 }
 
+/* Heads go in groups, whose tasks alternate; the last group may be smaller. Returns the index within the head. */
+static int64_t place_head(const floyd_schedule *s, int64_t index, floyd_task *task)
+{
+    const floyd_plan *plan = s->plan;
+    const int64_t first = index / (s->head_tasks * plan->group) * plan->group;
+    const int64_t left = plan->heads - first, size = left < plan->group ? left : plan->group;
+    const int64_t inside = index - first * s->head_tasks;
+    task->head = first + inside % size;
+    task->slot = (int)(task->head % plan->slots);
+    return inside / size;
+}
+
+/* The axes by number of parts, most first; equal ones keep the order m, k, n. */
+static void rank_axes(const floyd_plan *plan, floyd_task *task, int64_t *part[3], int64_t parts[3])
+{
+    int64_t *const to[3] = {&task->m, &task->k, &task->n};
+    const int64_t count[3] = {plan->m.parts, plan->k.parts, plan->n.parts};
+    for (int i = 0; i < 3; i++) {
+        int at = i;
+        for (; at > 0 && parts[at - 1] < count[i]; at--) {
+            parts[at] = parts[at - 1];
+            part[at] = part[at - 1];
+        }
+        parts[at] = count[i];
+        part[at] = to[i];
+    }
+}
+
 /* Where task number `index` of the list lies. */
 static void place(const floyd_schedule *s, int64_t index, floyd_task *task)
 {
-    const floyd_plan *plan = s->plan;
-    const int64_t inside = index % s->head_tasks;
-    task->head = index / s->head_tasks;
-    task->slot = (int)(task->head % plan->slots);
-    task->m = inside % plan->m.parts;
-    task->n = inside / plan->m.parts % plan->n.parts;
-    const int64_t round = inside / plan->m.parts / plan->n.parts;
-    task->k = s->slots ? (task->m + task->n + round) % plan->k.parts : 0;
+    const int64_t inside = place_head(s, index, task);
+    if (!s->slots) {
+        task->m = inside % s->plan->m.parts;
+        task->n = inside / s->plan->m.parts;
+        task->k = 0;
+        return;
+    }
+    int64_t *part[3], parts[3];
+    rank_axes(s->plan, task, part, parts);
+    *part[0] = inside % parts[0];
+    *part[2] = inside / parts[0] % parts[2];
+    *part[1] = (*part[0] + *part[2] + inside / parts[0] / parts[2]) % parts[1];
 }
 
 static void take_tickets(const floyd_schedule *s, floyd_task *task)

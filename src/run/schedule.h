@@ -7,9 +7,11 @@
  * through. So every face is added to in the order of the list, whatever the threads do, and nothing is added to
  * twice at once. A task waits only for tasks before it in the list, which are claimed already: no deadlock.
  *
- * In a head the list goes: for r, for n, for m, with k = (m + n + r) mod parts of k. Neighbours in it share at most
- * one coordinate, so they run side by side. Tickets go on from head to head of a slot: the next head to use a slot
- * waits, face by face, for the one before.
+ * In a head the list follows diagonals. With the axes ranked by their number of parts, x most and z least: for r,
+ * for z, for x, with y = (x + z + r) mod parts of y. Neighbours in it share at most one coordinate, so they run
+ * side by side. Where one head cannot keep all threads busy, heads go in groups whose tasks alternate; that leaves
+ * the order within each head, and so every bit, as it is. Tickets go on from head to head of a slot: the next head
+ * to use a slot waits, face by face, for the one before.
  */
 #ifndef FLOYD_SCHEDULE_H
 #define FLOYD_SCHEDULE_H
