@@ -243,12 +243,9 @@ static bool meet(range a, range b)
     return a.low < a.high && b.low < b.high && a.low < b.high && b.low < a.high;
 }
 
-static floyd_status check_output(const floyd_problem *p, floyd_role output, range workspace)
+static floyd_status check_output(const floyd_problem *p, floyd_role output)
 {
     const range own = range_of(&p->tensor[output]);
-    if (meet(own, workspace))
-        return floyd_fail(FLOYD_ERROR_OVERLAP, "%s shares bytes with the workspace; an output needs its own",
-                          rules[output].name);
     for (floyd_role role = 0; role < FLOYD_ROLES; role++)
         if (role != output && p->has[role] && meet(own, range_of(&p->tensor[role])))
             return floyd_fail(FLOYD_ERROR_OVERLAP, "%s shares bytes with %s; an output needs its own",
@@ -268,8 +265,13 @@ floyd_status floyd_problem_memory(const floyd_problem *p, const void *workspace,
         return floyd_fail(FLOYD_ERROR_NULL, "workspace is NULL; it needs %zu bytes", needed);
     const range work = {(uintptr_t)workspace, (uintptr_t)workspace + (workspace ? needed : 0)};
     for (floyd_role role = 0; role < FLOYD_ROLES; role++) {
-        if (!p->has[role] || !is_output(p, role)) continue;
-        const floyd_status status = check_output(p, role, work);
+        if (!p->has[role]) continue;
+        if (meet(range_of(&p->tensor[role]), work))
+            return floyd_fail(FLOYD_ERROR_OVERLAP,
+                              "%s shares bytes with the workspace, which is written; it needs "
+                              "memory of its own",
+                              rules[role].name);
+        const floyd_status status = is_output(p, role) ? check_output(p, role) : FLOYD_OK;
         if (status != FLOYD_OK) return status;
     }
     return FLOYD_OK;
