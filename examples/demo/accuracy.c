@@ -26,13 +26,15 @@ typedef struct slab {
     floyd_reference reference;
 } slab;
 
-static double element(const floyd_tensor *t, int64_t b, int64_t h, int64_t i, int64_t j, int64_t d) {
+static double element(const floyd_tensor *t, int64_t b, int64_t h, int64_t i, int64_t j, int64_t d)
+{
     const int64_t at = b * t->stride[0] + h * t->stride[1] + i * t->stride[2] + j * t->stride[3] + d * t->stride[4];
     if (t->dtype == FLOYD_F32) return (double)((const float *)t->data)[at];
     return floyd_reference_from_f16(((const uint16_t *)t->data)[at]);
 }
 
-static double *cut(const floyd_tensor *t, const slab *s, range i, range j) {
+static double *cut(const floyd_tensor *t, const slab *s, range i, range j)
+{
     const int64_t D = t->size[4];
     double *out = allocate((size_t)(i.count * j.count * D), sizeof *out), *next = out;
     for (int64_t x = i.first; x < i.first + i.count; x++) {
@@ -43,7 +45,8 @@ static double *cut(const floyd_tensor *t, const slab *s, range i, range j) {
     return out;
 }
 
-static slab slab_new(const problem *p, int64_t b, int64_t h, range n, range m, range k) {
+static slab slab_new(const problem *p, int64_t b, int64_t h, range n, range m, range k)
+{
     slab s = {.b = b, .h = h, .n = n, .m = m, .k = k};
     s.t[Q] = cut(&p->t[Q], &s, n, m);
     s.t[Y] = cut(&p->t[Y], &s, n, m);
@@ -73,26 +76,30 @@ static slab slab_new(const problem *p, int64_t b, int64_t h, range n, range m, r
     return s;
 }
 
-static void slab_free(slab *s) {
+static void slab_free(slab *s)
+{
     for (int i = 0; i < TENSORS; i++) free(s->t[i]);
 }
 
 /* ---- Judging ------------------------------------------------------------------------------------- */
 
 /* Half the distance between neighbours around a value: fp16 has 11 bits and ends at 2^-24, fp32 24 and 2^-149. */
-static double half_ulp(floyd_dtype dtype, double value) {
+static double half_ulp(floyd_dtype dtype, double value)
+{
     int exponent = 0;
     frexp(value, &exponent);
     const int ulp = exponent - (dtype == FLOYD_F16 ? 11 : 24), smallest = dtype == FLOYD_F16 ? -24 : -149;
     return ldexp(0.5, ulp > smallest ? ulp : smallest);
 }
 
-static double rounded_to(floyd_dtype dtype, double value) {
+static double rounded_to(floyd_dtype dtype, double value)
+{
     return dtype == FLOYD_F16 ? floyd_reference_from_f16(floyd_reference_to_f16(value)) : (double)(float)value;
 }
 
 static void compare(const floyd_tensor *t, int64_t b, int64_t h, int64_t i, int64_t j, const double *expected,
-                    accuracy *a) {
+                    accuracy *a)
+{
     for (int64_t d = 0; d < t->size[4]; d++) {
         const double got = element(t, b, h, i, j, d), error = fabs(got - expected[d]);
         const double half = half_ulp(t->dtype, expected[d]);
@@ -111,18 +118,22 @@ typedef struct place {
     int64_t b, h, n, m, k;
 } place;
 
-static int64_t below(uint64_t *random, int64_t end) {
+static int64_t below(uint64_t *random, int64_t end)
+{
     return (int64_t)(random_unit(random) * (double)end);
 }
 
-static range one(int64_t index) {
+static range one(int64_t index)
+{
     return (range){index, 1};
 }
-static range whole(int64_t count) {
+static range whole(int64_t count)
+{
     return (range){0, count};
 }
 
-static void check_row(const problem *p, const place *at, double *expected, accuracy *result) {
+static void check_row(const problem *p, const place *at, double *expected, accuracy *result)
+{
     double max = 0, sum = 0;
     slab s = slab_new(p, at->b, at->h, one(at->n), one(at->m), whole(p->K));
     floyd_reference_row(&s.reference, 0, 0, 0, 0, expected, &max, &sum);
@@ -134,7 +145,8 @@ static void check_row(const problem *p, const place *at, double *expected, accur
     slab_free(&s);
 }
 
-static void check_first_edge(const problem *p, const place *at, double *expected, accuracy *result) {
+static void check_first_edge(const problem *p, const place *at, double *expected, accuracy *result)
+{
     slab s = slab_new(p, at->b, at->h, one(at->n), whole(p->M), one(at->k));
     floyd_reference_dk1_dv1(&s.reference, 0, 0, 0, 0, expected, expected + p->D);
     compare(&p->t[DK1], at->b, at->h, at->n, at->k, expected, &result[DK1]);
@@ -142,7 +154,8 @@ static void check_first_edge(const problem *p, const place *at, double *expected
     slab_free(&s);
 }
 
-static void check_second_edge(const problem *p, const place *at, double *expected, accuracy *result) {
+static void check_second_edge(const problem *p, const place *at, double *expected, accuracy *result)
+{
     slab s = slab_new(p, at->b, at->h, whole(p->N), one(at->m), one(at->k));
     floyd_reference_dk2_dv2(&s.reference, 0, 0, 0, 0, expected, expected + p->D);
     compare(&p->t[DK2], at->b, at->h, at->k, at->m, expected, &result[DK2]);
@@ -150,7 +163,8 @@ static void check_second_edge(const problem *p, const place *at, double *expecte
     slab_free(&s);
 }
 
-void accuracy_sample(const problem *p, int positions, accuracy result[TENSORS]) {
+void accuracy_sample(const problem *p, int positions, accuracy result[TENSORS])
+{
     double *expected = allocate((size_t)(2 * p->D), sizeof *expected);
     uint64_t random = 2;
     for (int i = 0; i < TENSORS; i++) result[i] = (accuracy){0};

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* How exact the operator is: a sample of every output beside the formulas in fp64. */
 #ifndef FLOYD_DEMO_ACCURACY_H
 #define FLOYD_DEMO_ACCURACY_H
 

@@ -30,12 +30,14 @@ static const char HELP[] = "Usage: floyd_demo [options]\n"
                            "  --threads N           threads (default: as many as the library would use)\n"
                            "  --help                this text\n";
 
-static void refuse(const char *option, const char *words) {
+static void refuse(const char *option, const char *words)
+{
     fprintf(stderr, "floyd_demo: %s cannot be \"%s\"; see --help\n", option, words);
     exit(2);
 }
 
-static settings parse(int argc, char **argv) {
+static settings parse(int argc, char **argv)
+{
     static const struct option options[] = {{"shape", required_argument, NULL, 's'},
                                             {"threads", required_argument, NULL, 't'},
                                             {"help", no_argument, NULL, 'h'},
@@ -68,7 +70,8 @@ static settings parse(int argc, char **argv) {
 
 /* ---- Speed --------------------------------------------------------------------------------------- */
 
-static const char *chosen_isa(void) {
+static const char *chosen_isa(void)
+{
     floyd_isa isa;
     for (int i = 0; floyd_isa_describe(i, &isa) == FLOYD_OK; i++) {
         if (isa.chosen) return isa.name;
@@ -77,7 +80,8 @@ static const char *chosen_isa(void) {
     exit(3);
 }
 
-static double best_time(void (*run)(const problem *), const problem *p) {
+static double best_time(void (*run)(const problem *), const problem *p)
+{
     double best = 0;
     for (int i = 0; i < RUNS; i++) {
         const double start = seconds();
@@ -88,12 +92,14 @@ static double best_time(void (*run)(const problem *), const problem *p) {
     return best;
 }
 
-static void show_speed(const char *name, double time, double flops, double peak) {
+static void show_speed(const char *name, double time, double flops, double peak)
+{
     printf("  %-10s %10.1f ms %10.1f GFLOP/s %8.1f %% of the FMA peak\n", name, 1e3 * time, 1e-9 * flops / time,
            100 * flops / time / peak);
 }
 
-static void report_speed(const problem *p) {
+static void report_speed(const problem *p)
+{
     const char *isa = chosen_isa();
     const double one = floyd_fma_peak(isa, 0, PEAK_REPEATS), peak = one * p->options.threads;
     const double work = (double)p->B * (double)p->H * (double)p->N * (double)p->M * (double)p->K * (double)p->D;
@@ -105,18 +111,21 @@ static void report_speed(const problem *p) {
 
 /* ---- Memory -------------------------------------------------------------------------------------- */
 
-static double peak_resident(void) {
+static double peak_resident(void)
+{
     struct rusage usage;
     getrusage(RUSAGE_SELF, &usage);
     return 1024.0 * (double)usage.ru_maxrss;
 }
 
 /* What a program that computes step by step holds at once in the gradient: P from the forward, dP and dS. */
-static double unfused_bytes(const problem *p) {
+static double unfused_bytes(const problem *p)
+{
     return 3.0 * 4 * (double)p->B * (double)p->H * (double)p->N * (double)p->M * (double)p->K;
 }
 
-static void report_memory(const problem *p) {
+static void report_memory(const problem *p)
+{
     double tensors = 0;
     for (int i = 0; i < TENSORS; i++) tensors += (double)tensor_bytes(&p->t[i]);
     const int64_t larger[6] = {p->B, p->H, 4 * p->N, 4 * p->M, 4 * p->K, p->D};
@@ -135,7 +144,8 @@ static void report_memory(const problem *p) {
 /* ---- Accuracy ------------------------------------------------------------------------------------ */
 
 /* Returns 0 when nearly all elements of the fp16 outputs are the exact value, rounded once. */
-static int report_accuracy(const problem *p) {
+static int report_accuracy(const problem *p)
+{
     static const struct {
         int tensor;
         const char *name;
@@ -158,7 +168,8 @@ static int report_accuracy(const problem *p) {
     return failed;
 }
 
-int main(int argc, char **argv) {
+int main(int argc, char **argv)
+{
     const settings s = parse(argc, argv);
     const long long B = s.sizes[0], H = s.sizes[1], N = s.sizes[2], M = s.sizes[3], K = s.sizes[4], D = s.sizes[5];
     printf("Floyd attention, floydattn %s: B,H,N,M,K,D = %lld,%lld,%lld,%lld,%lld,%lld, fp16, random operands\n",

@@ -13,26 +13,30 @@
 
 enum { QUERY, KEY1, VALUE1, KEY2, VALUE2 };
 
-static void must(floyd_status status) {
+static void must(floyd_status status)
+{
     if (status == FLOYD_OK) return;
     fprintf(stderr, "%s: %s\n", floyd_status_name(status), floyd_last_message());
     exit(3);
 }
 
 /* An array [B,N,N,H,D] seen as [B,H,N,N,D]. */
-static floyd_tensor pairs(const attention *a, const real *data) {
+static floyd_tensor pairs(const attention *a, const real *data)
+{
     const int64_t C = (int64_t)a->H * a->D;
     const floyd_tensor view = {
         (real *)data, REAL_DTYPE, {a->B, a->H, a->N, a->N, a->D}, {a->N * a->N * C, a->D, a->N * C, C, 1}};
     return view;
 }
 
-static floyd_tensor part(const attention *a, const real *data, int index) {
+static floyd_tensor part(const attention *a, const real *data, int index)
+{
     return pairs(a, data + (ptrdiff_t)index * a->B * a->N * a->N * a->H * a->D);
 }
 
 /* One value for each pair and head. */
-static floyd_tensor row_values(const attention *a, const real *data) {
+static floyd_tensor row_values(const attention *a, const real *data)
+{
     return floyd_contiguous((real *)data, REAL_DTYPE, a->B, a->H, a->N, a->N, 1);
 }
 
@@ -43,7 +47,8 @@ typedef struct views {
     double scale;
 } views;
 
-static views views_of(const attention *a) {
+static views views_of(const attention *a)
+{
     views v = {.options = FLOYD_OPTIONS_INIT, .scale = 1 / sqrt(2.0 * a->D)};
     v.options.threads = a->threads;
     v.q = part(a, a->qkv, QUERY);
@@ -59,7 +64,8 @@ static views views_of(const attention *a) {
     return v;
 }
 
-static void reserve(attention_scratch *scratch, size_t bytes) {
+static void reserve(attention_scratch *scratch, size_t bytes)
+{
     if (bytes <= scratch->bytes) return;
     free(scratch->memory);
     scratch->memory = malloc(bytes);
@@ -69,13 +75,15 @@ static void reserve(attention_scratch *scratch, size_t bytes) {
     exit(3);
 }
 
-void attention_scratch_free(attention_scratch *scratch) {
+void attention_scratch_free(attention_scratch *scratch)
+{
     free(scratch->memory);
     scratch->memory = NULL;
     scratch->bytes = 0;
 }
 
-void attention_forward(const attention *a, attention_scratch *scratch) {
+void attention_forward(const attention *a, attention_scratch *scratch)
+{
     const views v = views_of(a);
     floyd_forward_args args = FLOYD_FORWARD_ARGS_INIT;
     args.scale = v.scale;
@@ -88,7 +96,8 @@ void attention_forward(const attention *a, attention_scratch *scratch) {
     must(floyd_forward(&args, &v.options, scratch->memory, bytes));
 }
 
-void attention_backward(const attention *a, attention_scratch *scratch) {
+void attention_backward(const attention *a, attention_scratch *scratch)
+{
     const views v = views_of(a);
     const floyd_tensor dy = pairs(a, a->dy), dq = part(a, a->dqkv, QUERY);
     const floyd_tensor dk1 = part(a, a->dqkv, KEY1), dv1 = part(a, a->dqkv, VALUE1);

@@ -42,7 +42,8 @@ static const char HELP[] =
     "  --help         this text\n";
 
 /* A whole number from low on; ends the program otherwise. */
-static long number(const char *option, const char *words, long low) {
+static long number(const char *option, const char *words, long low)
+{
     char *end = NULL;
     errno = 0;
     const long value = strtol(words, &end, 10);
@@ -51,7 +52,8 @@ static long number(const char *option, const char *words, long low) {
     exit(2);
 }
 
-static settings parse(int argc, char **argv) {
+static settings parse(int argc, char **argv)
+{
     static const struct option options[] = {{"steps", required_argument, NULL, 's'},
                                             {"seed", required_argument, NULL, 'r'},
                                             {"threads", required_argument, NULL, 't'},
@@ -82,7 +84,8 @@ static settings parse(int argc, char **argv) {
 /* ---- Progress ------------------------------------------------------------------------------------ */
 
 /* One line that is redrawn on a terminal; a line for every tenth of the way elsewhere. */
-static void show_progress(int done, int steps, double loss, double spent) {
+static void show_progress(int done, int steps, double loss, double spent)
+{
     enum { BAR = 30 };
     const double left = spent / done * (steps - done);
     if (!isatty(STDOUT_FILENO)) {
@@ -109,7 +112,8 @@ typedef struct test {
     double share[CHECKS];
 } test;
 
-static void test_open(test *t, const char *name, const char *folder, const char *file) {
+static void test_open(test *t, const char *name, const char *folder, const char *file)
+{
     char path[4096];
     snprintf(path, sizeof path, "%s/%s", folder, file);
     if (graph_read(path, &t->graph) != 0) exit(1);
@@ -119,21 +123,24 @@ static void test_open(test *t, const char *name, const char *folder, const char 
     t->predicted = allocate((size_t)(t->graph.nodes * t->graph.nodes), 1);
 }
 
-static void test_close(test *t) {
+static void test_close(test *t)
+{
     graph_free(&t->graph);
     batch_free(&t->input);
     net_state_free(t->state);
     free(t->predicted);
 }
 
-static int best_class(const real *score) {
+static int best_class(const real *score)
+{
     int best = 0;
     for (int c = 1; c < CONFIG.classes; c++) best = score[c] > score[best] ? c : best;
     return best;
 }
 
 /* Predicts every pair; a pair of a node with itself is no test and does not count. */
-static double test_run(test *t, const net_params *params, int threads) {
+static double test_run(test *t, const net_params *params, int threads)
+{
     const real *score = net_forward(&CONFIG, params, &t->input, t->state, threads);
     const int N = t->graph.nodes;
     t->wrong = 0;
@@ -152,7 +159,8 @@ typedef struct history {
     double seconds;
 } history;
 
-static history train(trainer *t, test *tests) {
+static history train(trainer *t, test *tests)
+{
     history h = {.loss = allocate((size_t)t->steps, sizeof(double))};
     const double start = seconds();
     for (int step = 1; step <= t->steps; step++) {
@@ -168,13 +176,15 @@ static history train(trainer *t, test *tests) {
     return h;
 }
 
-static void report(const test *t) {
+static void report(const test *t)
+{
     const int N = t->graph.nodes, pairs = N * (N - 1);
     printf("  %-22s %3d nodes %4d edges   %5d of %5d pairs right   %6.2f %%\n", t->name, N, graph_edges(&t->graph),
            pairs - t->wrong, pairs, 100.0 * (pairs - t->wrong) / pairs);
 }
 
-static void draw(const settings *s, const test *tests, const history *h, size_t params) {
+static void draw(const settings *s, const test *tests, const history *h, size_t params)
+{
     char subtitle[256], path[4096];
     picture_graph graphs[TEST_GRAPHS];
     snprintf(subtitle, sizeof subtitle,
@@ -193,7 +203,8 @@ static void draw(const settings *s, const test *tests, const history *h, size_t 
     printf("Picture: %s\n", path);
 }
 
-int main(int argc, char **argv) {
+int main(int argc, char **argv)
+{
     const settings s = parse(argc, argv);
     test tests[TEST_GRAPHS] = {0};
     test_open(&tests[0], "Zachary's karate club", s.data, "karate.txt");

@@ -21,21 +21,25 @@
 
 enum { GRAPH_MAX_NODES = 254 }; /* distances fit in a byte, below GRAPH_FAR */
 
-graph graph_new(int nodes) {
+graph graph_new(int nodes)
+{
     graph g = {nodes, allocate((size_t)nodes * (size_t)nodes, 1)};
     return g;
 }
 
-void graph_free(graph *g) {
+void graph_free(graph *g)
+{
     free(g->adjacent);
     g->adjacent = NULL;
 }
 
-static void join(graph *g, int u, int v) {
+static void join(graph *g, int u, int v)
+{
     if (u != v) g->adjacent[u * g->nodes + v] = g->adjacent[v * g->nodes + u] = 1;
 }
 
-int graph_edges(const graph *g) {
+int graph_edges(const graph *g)
+{
     int twice = 0;
     for (int i = 0; i < g->nodes * g->nodes; i++) twice += g->adjacent[i];
     return twice / 2;
@@ -43,7 +47,8 @@ int graph_edges(const graph *g) {
 
 /* ---- Families ------------------------------------------------------------------------------------ */
 
-static void erdos_renyi(graph *g, uint64_t *state) {
+static void erdos_renyi(graph *g, uint64_t *state)
+{
     const double mean_degree = 1 + 5 * random_unit(state), probability = mean_degree / g->nodes;
     for (int u = 1; u < g->nodes; u++) {
         for (int v = 0; v < u; v++) {
@@ -52,14 +57,16 @@ static void erdos_renyi(graph *g, uint64_t *state) {
     }
 }
 
-static int degree(const graph *g, int u) {
+static int degree(const graph *g, int u)
+{
     int sum = 0;
     for (int v = 0; v < g->nodes; v++) sum += g->adjacent[u * g->nodes + v];
     return sum;
 }
 
 /* One of the nodes 0..count-1, with probability proportional to its degree plus one. */
-static int popular(const graph *g, int count, uint64_t *state) {
+static int popular(const graph *g, int count, uint64_t *state)
+{
     int total = 0, u = 0;
     for (int v = 0; v < count; v++) total += degree(g, v) + 1;
     int left = random_between(state, 0, total - 1);
@@ -67,14 +74,16 @@ static int popular(const graph *g, int count, uint64_t *state) {
     return u;
 }
 
-static void barabasi_albert(graph *g, uint64_t *state) {
+static void barabasi_albert(graph *g, uint64_t *state)
+{
     const int links = random_between(state, 1, 4);
     for (int u = 1; u < g->nodes; u++) {
         for (int i = 0; i < links; i++) join(g, u, popular(g, u, state));
     }
 }
 
-static void watts_strogatz(graph *g, uint64_t *state) {
+static void watts_strogatz(graph *g, uint64_t *state)
+{
     const int reach = random_between(state, 1, 3);
     const double rewired = 0.4 * random_unit(state);
     for (int u = 0; u < g->nodes; u++) {
@@ -85,13 +94,15 @@ static void watts_strogatz(graph *g, uint64_t *state) {
     }
 }
 
-static void tree(graph *g, uint64_t *state) {
+static void tree(graph *g, uint64_t *state)
+{
     const int windows[] = {2, 4, GRAPH_MAX_NODES}; /* the smaller, the deeper */
     const int window = windows[random_between(state, 0, 2)];
     for (int u = 1; u < g->nodes; u++) join(g, u, random_between(state, u > window ? u - window : 0, u - 1));
 }
 
-static void geometric(graph *g, uint64_t *state) {
+static void geometric(graph *g, uint64_t *state)
+{
     double x[GRAPH_MAX_NODES], y[GRAPH_MAX_NODES];
     const double radius = (0.9 + 0.9 * random_unit(state)) / sqrt(g->nodes);
     for (int u = 0; u < g->nodes; u++) {
@@ -104,7 +115,8 @@ static void geometric(graph *g, uint64_t *state) {
 }
 
 /* Groups of newcomers, all of whom meet each other, somebody known, and often node 0. */
-static void scenes(graph *g, uint64_t *state) {
+static void scenes(graph *g, uint64_t *state)
+{
     for (int first = 1; first < g->nodes;) {
         const int wanted = first + random_between(state, 1, 5), end = wanted < g->nodes ? wanted : g->nodes;
         const int known = random_between(state, 0, first - 1), with_lead = random_unit(state) < 0.4;
@@ -117,7 +129,8 @@ static void scenes(graph *g, uint64_t *state) {
     }
 }
 
-graph graph_random(uint64_t *state, int low, int high) {
+graph graph_random(uint64_t *state, int low, int high)
+{
     void (*const families[])(graph *, uint64_t *) = {erdos_renyi, barabasi_albert, watts_strogatz,
                                                      tree,        geometric,       scenes};
     graph g = graph_new(random_between(state, low, high));
@@ -128,7 +141,8 @@ graph graph_random(uint64_t *state, int low, int high) {
 /* ---- Files --------------------------------------------------------------------------------------- */
 
 /* Reads "u v" or nothing from a line; returns 1, 0, or -1 for anything else. */
-static int parse_edge(char *line, int *u, int *v) {
+static int parse_edge(char *line, int *u, int *v)
+{
     char rest;
     line[strcspn(line, "#\r\n")] = '\0';
     if (line[strspn(line, " \t")] == '\0') return 0;
@@ -136,7 +150,8 @@ static int parse_edge(char *line, int *u, int *v) {
     return valid && *u < GRAPH_MAX_NODES && *v < GRAPH_MAX_NODES ? 1 : -1;
 }
 
-static void shrink(graph *g, int nodes) {
+static void shrink(graph *g, int nodes)
+{
     graph smaller = graph_new(nodes);
     for (int u = 0; u < nodes; u++) {
         memcpy(smaller.adjacent + u * nodes, g->adjacent + u * g->nodes, (size_t)nodes);
@@ -145,7 +160,8 @@ static void shrink(graph *g, int nodes) {
     *g = smaller;
 }
 
-int graph_read(const char *path, graph *g) {
+int graph_read(const char *path, graph *g)
+{
     FILE *file = fopen(path, "r");
     if (!file) {
         fprintf(stderr, "%s: %s\n", path, strerror(errno));
@@ -174,7 +190,8 @@ int graph_read(const char *path, graph *g) {
 
 /* ---- Truth --------------------------------------------------------------------------------------- */
 
-static void distances_from(const graph *g, int source, uint8_t *distance) {
+static void distances_from(const graph *g, int source, uint8_t *distance)
+{
     int queue[GRAPH_MAX_NODES], head = 0, tail = 0;
     memset(distance, GRAPH_FAR, (size_t)g->nodes);
     distance[source] = 0;
@@ -189,6 +206,7 @@ static void distances_from(const graph *g, int source, uint8_t *distance) {
     }
 }
 
-void graph_distances(const graph *g, uint8_t *distance) {
+void graph_distances(const graph *g, uint8_t *distance)
+{
     for (int u = 0; u < g->nodes; u++) distances_from(g, u, distance + u * g->nodes);
 }

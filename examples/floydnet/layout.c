@@ -9,7 +9,8 @@
 
 enum { ROUNDS = 600 };
 
-static void start_on_spiral(int nodes, double *x, double *y) {
+static void start_on_spiral(int nodes, double *x, double *y)
+{
     for (int u = 0; u < nodes; u++) {
         const double angle = 2.399963 * u, radius = sqrt((u + 0.5) / nodes); /* the golden angle: evenly spread */
         x[u] = radius * cos(angle);
@@ -18,7 +19,8 @@ static void start_on_spiral(int nodes, double *x, double *y) {
 }
 
 /* Moves u by its forces, no further than step. */
-static void move(const graph *g, int u, double spacing, double step, double *x, double *y) {
+static void move(const graph *g, int u, double spacing, double step, double *x, double *y)
+{
     double fx = -0.6 * x[u], fy = -0.6 * y[u];
     for (int v = 0; v < g->nodes; v++) {
         if (v == u) continue;
@@ -33,7 +35,8 @@ static void move(const graph *g, int u, double spacing, double step, double *x, 
     y[u] += fy * moved;
 }
 
-static void fit_to_unit_square(int nodes, double *x) {
+static void fit_to_unit_square(int nodes, double *x)
+{
     double low = x[0], high = x[0];
     for (int u = 1; u < nodes; u++) {
         low = fmin(low, x[u]);
@@ -42,7 +45,8 @@ static void fit_to_unit_square(int nodes, double *x) {
     for (int u = 0; u < nodes; u++) x[u] = (x[u] - low) / (high - low + 1e-9);
 }
 
-void picture_layout(const graph *g, double *x, double *y) {
+void picture_layout(const graph *g, double *x, double *y)
+{
     const double spacing = 1.2 / sqrt(g->nodes);
     start_on_spiral(g->nodes, x, y);
     for (int round = 0; round < ROUNDS; round++) {

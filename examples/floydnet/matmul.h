@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* All that the linear layers need of linear algebra, so that the network stands on nothing but the library. */
 #ifndef FLOYDNET_MATMUL_H
 #define FLOYDNET_MATMUL_H
 

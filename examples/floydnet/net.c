@@ -27,18 +27,21 @@ struct net_state {
     attention_scratch scratch;
 };
 
-static int channels(const net_config *config) {
+static int channels(const net_config *config)
+{
     return config->heads * config->head_size;
 }
 
 /* Hands out count elements of a flat array; with base NULL it only counts. */
-static real *take(real *base, size_t *used, size_t count) {
+static real *take(real *base, size_t *used, size_t count)
+{
     real *start = base ? base + *used : NULL;
     *used += count;
     return start;
 }
 
-static size_t state_view(const net_config *config, size_t B, size_t N, real *base, net_state *s) {
+static size_t state_view(const net_config *config, size_t B, size_t N, real *base, net_state *s)
+{
     const size_t P = B * N * N, C = (size_t)channels(config), hidden = (size_t)config->hidden;
     size_t used = 0;
     for (int l = 0; l <= config->layers; l++) s->x[l] = take(base, &used, P * C);
@@ -67,7 +70,8 @@ static size_t state_view(const net_config *config, size_t B, size_t N, real *bas
     return used;
 }
 
-net_state *net_state_new(const net_config *config, int graphs, int nodes) {
+net_state *net_state_new(const net_config *config, int graphs, int nodes)
+{
     net_state *s = allocate(1, sizeof *s);
     const size_t B = (size_t)graphs, N = (size_t)nodes;
     s->flat = allocate(state_view(config, B, N, NULL, s), sizeof(real));
@@ -75,7 +79,8 @@ net_state *net_state_new(const net_config *config, int graphs, int nodes) {
     return s;
 }
 
-void net_state_free(net_state *state) {
+void net_state_free(net_state *state)
+{
     if (!state) return;
     attention_scratch_free(&state->scratch);
     free(state->flat);
@@ -84,7 +89,8 @@ void net_state_free(net_state *state) {
 
 /* ---- One layer ----------------------------------------------------------------------------------- */
 
-static attention attention_of(const net_config *config, const batch *input, const layer_state *a, int threads) {
+static attention attention_of(const net_config *config, const batch *input, const layer_state *a, int threads)
+{
     const attention view = {.B = input->graphs,
                             .N = input->nodes,
                             .H = config->heads,
@@ -98,12 +104,14 @@ static attention attention_of(const net_config *config, const batch *input, cons
     return view;
 }
 
-static int pair_count(const batch *input) {
+static int pair_count(const batch *input)
+{
     return input->graphs * input->nodes * input->nodes;
 }
 
 static void layer_forward(const net_config *config, const layer_params *w, const batch *input, const real *x,
-                          layer_state *a, real *out, attention_scratch *scratch, int threads) {
+                          layer_state *a, real *out, attention_scratch *scratch, int threads)
+{
     const int P = pair_count(input), C = channels(config);
     norm_forward(P, C, x, w->norm1, a->normed1, a->inverse1);
     for (int i = 0; i < 5; i++) {
@@ -119,13 +127,15 @@ static void layer_forward(const net_config *config, const layer_params *w, const
     linear_forward(P, config->hidden, C, a->active, w->down, w->down_bias, a->middle, out);
 }
 
-static void zero(real *values, int count) {
+static void zero(real *values, int count)
+{
     memset(values, 0, (size_t)count * sizeof *values);
 }
 
 /* s->dx: the gradient at the layer's output goes in, that at its input comes out. */
 static void layer_backward(const net_config *config, const layer_params *w, const batch *input, const real *x,
-                           const layer_state *a, net_state *s, int threads, layer_params *dw) {
+                           const layer_state *a, net_state *s, int threads, layer_params *dw)
+{
     const int P = pair_count(input), C = channels(config), hidden = config->hidden;
     zero(s->dactive, P * hidden);
     linear_backward(P, hidden, C, s->dx, a->active, w->down, s->dactive, dw->down, dw->down_bias);
@@ -151,7 +161,8 @@ static void layer_backward(const net_config *config, const layer_params *w, cons
 /* ---- The whole ----------------------------------------------------------------------------------- */
 
 real *net_forward(const net_config *config, const net_params *params, const batch *input, net_state *state,
-                  int threads) {
+                  int threads)
+{
     const int P = pair_count(input), C = channels(config);
     embed_forward(P, C, input->feature, params->embed, state->x[0]);
     for (int l = 0; l < config->layers; l++) {
@@ -164,7 +175,8 @@ real *net_forward(const net_config *config, const net_params *params, const batc
 }
 
 double net_backward(const net_config *config, const net_params *params, const batch *input, net_state *state,
-                    int threads, net_params *grads) {
+                    int threads, net_params *grads)
+{
     const int P = pair_count(input), C = channels(config), last = config->layers;
     const double loss = cross_entropy(P, config->classes, input->label, state->score);
     zero(state->dnormed, P * C);

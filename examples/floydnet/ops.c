@@ -7,18 +7,21 @@
 
 #include <string.h>
 
-void embed_forward(int P, int C, const uint8_t *feature, const real *table, real *x) {
+void embed_forward(int P, int C, const uint8_t *feature, const real *table, real *x)
+{
     for (int p = 0; p < P; p++) memcpy(x + p * C, table + feature[p] * C, (size_t)C * sizeof(real));
 }
 
-void embed_backward(int P, int C, const uint8_t *feature, const real *dx, real *dtable) {
+void embed_backward(int P, int C, const uint8_t *feature, const real *dx, real *dtable)
+{
     for (int p = 0; p < P; p++) {
         for (int c = 0; c < C; c++) dtable[feature[p] * C + c] += dx[p * C + c];
     }
 }
 
 void linear_forward(int P, int from, int to, const real *in, const real *w, const real *bias, const real *residual,
-                    real *out) {
+                    real *out)
+{
     for (int p = 0; p < P; p++) {
         for (int o = 0; o < to; o++) out[p * to + o] = bias[o] + (residual ? residual[p * to + o] : 0);
     }
@@ -26,7 +29,8 @@ void linear_forward(int P, int from, int to, const real *in, const real *w, cons
 }
 
 void linear_backward(int P, int from, int to, const real *dout, const real *in, const real *w, real *din, real *dw,
-                     real *dbias) {
+                     real *dbias)
+{
     real *transposed =
         allocate((size_t)from * (size_t)to, sizeof(real)); /* [to,from]: matmul wants rows of b contiguous */
     for (int i = 0; i < from; i++) {
@@ -40,7 +44,8 @@ void linear_backward(int P, int from, int to, const real *dout, const real *in, 
     free(transposed);
 }
 
-void norm_forward(int P, int C, const real *x, const real *gain, real *out, real *inverse) {
+void norm_forward(int P, int C, const real *x, const real *gain, real *out, real *inverse)
+{
     for (int p = 0; p < P; p++, x += C, out += C) {
         real squares = 0;
         for (int c = 0; c < C; c++) squares += x[c] * x[c];
@@ -51,7 +56,8 @@ void norm_forward(int P, int C, const real *x, const real *gain, real *out, real
 
 /* With r = inverse and g = dout * gain: dx = r g - r^3 x mean(g x). */
 void norm_backward(int P, int C, const real *dout, const real *x, const real *gain, const real *inverse, real *dx,
-                   real *dgain) {
+                   real *dgain)
+{
     for (int p = 0; p < P; p++, x += C, dout += C, dx += C) {
         const real r = inverse[p];
         real along = 0;
@@ -64,16 +70,19 @@ void norm_backward(int P, int C, const real *dout, const real *x, const real *ga
     }
 }
 
-void square_relu_forward(int count, const real *x, real *out) {
+void square_relu_forward(int count, const real *x, real *out)
+{
     for (int i = 0; i < count; i++) out[i] = x[i] > 0 ? x[i] * x[i] : 0;
 }
 
-void square_relu_backward(int count, const real *x, real *d) {
+void square_relu_backward(int count, const real *x, real *d)
+{
     for (int i = 0; i < count; i++) d[i] = x[i] > 0 ? 2 * x[i] * d[i] : 0;
 }
 
 /* Turns a row of scores into probabilities; returns -log of the label's. */
-static double softmax_row(int C, int label, real *score) {
+static double softmax_row(int C, int label, real *score)
+{
     real max = score[0], sum = 0;
     for (int c = 1; c < C; c++) max = score[c] > max ? score[c] : max;
     const double loss = (double)(max - score[label]);
@@ -82,7 +91,8 @@ static double softmax_row(int C, int label, real *score) {
     return loss + (double)log(sum);
 }
 
-double cross_entropy(int P, int C, const uint8_t *label, real *score) {
+double cross_entropy(int P, int C, const uint8_t *label, real *score)
+{
     double loss = 0;
     int counted = 0;
     for (int p = 0; p < P; p++) counted += label[p] < C;

@@ -8,14 +8,16 @@
 
 /* ---- Parameters ---------------------------------------------------------------------------------- */
 
-static real *take(net_params *p, size_t count) {
+static real *take(net_params *p, size_t count)
+{
     real *start = p->flat ? p->flat + p->count : NULL;
     p->count += count;
     return start;
 }
 
 /* Lays the names over p->flat; with p->flat NULL it only counts. */
-static void lay_out(const net_config *config, net_params *p) {
+static void lay_out(const net_config *config, net_params *p)
+{
     const size_t C = (size_t)config->heads * (size_t)config->head_size;
     const size_t hidden = (size_t)config->hidden, classes = (size_t)config->classes;
     p->count = 0;
@@ -38,7 +40,8 @@ static void lay_out(const net_config *config, net_params *p) {
     p->head_bias = take(p, classes);
 }
 
-net_params net_params_new(const net_config *config) {
+net_params net_params_new(const net_config *config)
+{
     net_params p = {0};
     lay_out(config, &p);
     p.flat = allocate(p.count, sizeof(real));
@@ -46,16 +49,19 @@ net_params net_params_new(const net_config *config) {
     return p;
 }
 
-static void fill(real *values, int count, real value) {
+static void fill(real *values, int count, real value)
+{
     for (int i = 0; i < count; i++) values[i] = value;
 }
 
-static void fill_normal(real *values, int count, double deviation, uint64_t *random) {
+static void fill_normal(real *values, int count, double deviation, uint64_t *random)
+{
     for (int i = 0; i < count; i++) values[i] = (real)(deviation * random_normal(random));
 }
 
 /* Products keep the size of what they read; what a layer adds to the stream starts small. Biases start at 0. */
-void net_params_init(const net_config *config, net_params *params, uint64_t *random) {
+void net_params_init(const net_config *config, net_params *params, uint64_t *random)
+{
     const int C = config->heads * config->head_size, hidden = config->hidden;
     const double added = 0.3;
     fill_normal(params->embed, NET_FEATURES * C, 1, random);
@@ -74,11 +80,13 @@ void net_params_init(const net_config *config, net_params *params, uint64_t *ran
 
 /* ---- Batches ------------------------------------------------------------------------------------- */
 
-int net_class(const net_config *config, int distance) {
+int net_class(const net_config *config, int distance)
+{
     return distance < config->classes ? distance : config->classes - 1;
 }
 
-static void batch_put(const net_config *config, batch *b, int index, const graph *g) {
+static void batch_put(const net_config *config, batch *b, int index, const graph *g)
+{
     enum { NO_EDGE, EDGE, SAME };
     const int N = b->nodes;
     uint8_t *distance = allocate((size_t)(g->nodes * g->nodes), 1);
@@ -94,7 +102,8 @@ static void batch_put(const net_config *config, batch *b, int index, const graph
     free(distance);
 }
 
-batch batch_new(const net_config *config, const graph *graphs, int count) {
+batch batch_new(const net_config *config, const graph *graphs, int count)
+{
     batch b = {.graphs = count};
     for (int i = 0; i < count; i++) b.nodes = graphs[i].nodes > b.nodes ? graphs[i].nodes : b.nodes;
     const size_t B = (size_t)count, N = (size_t)b.nodes;
@@ -107,7 +116,8 @@ batch batch_new(const net_config *config, const graph *graphs, int count) {
     return b;
 }
 
-void batch_free(batch *b) {
+void batch_free(batch *b)
+{
     free(b->feature);
     free(b->label);
     free(b->padding);

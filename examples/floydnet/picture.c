@@ -18,18 +18,21 @@ static const char *const COLOUR[COLOURS] = {"#fcfdbf", "#fec98d", "#fd9567", "#f
 static const char WRONG[] = "#00c8ff";
 static const char *const LINE[] = {"#cd4071", "#451077"};
 
-static const char *colour_of(int class) {
+static const char *colour_of(int class)
+{
     return COLOUR[class < COLOURS ? class : COLOURS - 1];
 }
 
-static void text(FILE *f, double x, double y, int size, const char *anchor, const char *colour, const char *words) {
+static void text(FILE *f, double x, double y, int size, const char *anchor, const char *colour, const char *words)
+{
     fprintf(f, "<text x='%.1f' y='%.1f' font-size='%d' text-anchor='%s' fill='%s'>%s</text>\n", x, y, size, anchor,
             colour, words);
 }
 
 /* ---- One graph ----------------------------------------------------------------------------------- */
 
-static void draw_graph(FILE *f, const picture_graph *g, double left, double top) {
+static void draw_graph(FILE *f, const picture_graph *g, double left, double top)
+{
     const int nodes = g->graph->nodes;
     const double margin = 10, size = PANEL - 2 * margin;
     double *x = allocate((size_t)nodes, sizeof *x), *y = allocate((size_t)nodes, sizeof *y);
@@ -51,7 +54,8 @@ static void draw_graph(FILE *f, const picture_graph *g, double left, double top)
     free(y);
 }
 
-static void draw_cells(FILE *f, int nodes, const uint8_t *cell, int class) {
+static void draw_cells(FILE *f, int nodes, const uint8_t *cell, int class)
+{
     fprintf(f, "<path fill='%s' d='", colour_of(class));
     for (int u = 0; u < nodes; u++) {
         for (int v = 0; v < nodes;) {
@@ -65,7 +69,8 @@ static void draw_cells(FILE *f, int nodes, const uint8_t *cell, int class) {
 }
 
 static void draw_matrix(FILE *f, const picture *p, const picture_graph *g, const uint8_t *cell, double left,
-                        double top) {
+                        double top)
+{
     const int nodes = g->graph->nodes;
     fprintf(f, "<g transform='translate(%.1f %.1f) scale(%.5f)' shape-rendering='crispEdges'>\n", left, top,
             (double)PANEL / nodes);
@@ -80,7 +85,8 @@ static void draw_matrix(FILE *f, const picture *p, const picture_graph *g, const
             PANEL, PANEL);
 }
 
-static void draw_row(FILE *f, const picture *p, const picture_graph *g, double top) {
+static void draw_row(FILE *f, const picture *p, const picture_graph *g, double top)
+{
     const double second = LEFT + PANEL + GAP, third = second + PANEL + GAP;
     const int pairs = g->graph->nodes * (g->graph->nodes - 1);
     char words[160];
@@ -97,7 +103,8 @@ static void draw_row(FILE *f, const picture *p, const picture_graph *g, double t
 
 /* ---- Legend -------------------------------------------------------------------------------------- */
 
-static void draw_legend(FILE *f, const picture *p, double top) {
+static void draw_legend(FILE *f, const picture *p, double top)
+{
     const double box = 26;
     double x = LEFT + PANEL + GAP;
     char words[32];
@@ -122,16 +129,19 @@ typedef struct axes {
     int steps;
 } axes;
 
-static double at_x(const axes *a, double step) {
+static double at_x(const axes *a, double step)
+{
     return a->left + a->width * step / a->steps;
 }
 
-static double at_y(const axes *a, double value) {
+static double at_y(const axes *a, double value)
+{
     const double way = (value - a->low) / (a->high - a->low);
     return a->top + a->height * (1 - fmax(0, fmin(1, way)));
 }
 
-static void draw_frame(FILE *f, const axes *a, const char *title) {
+static void draw_frame(FILE *f, const axes *a, const char *title)
+{
     char words[32];
     text(f, a->left, a->top - 10, 15, "start", "#222", title);
     fprintf(f, "<rect x='%.1f' y='%.1f' width='%.1f' height='%.1f' fill='#fff' stroke='#333'/>\n", a->left, a->top,
@@ -144,13 +154,15 @@ static void draw_frame(FILE *f, const axes *a, const char *title) {
     text(f, a->left + a->width / 2, a->top + a->height + 36, 12, "middle", "#555", "training step");
 }
 
-static void draw_grid_line(FILE *f, const axes *a, double value, const char *words) {
+static void draw_grid_line(FILE *f, const axes *a, double value, const char *words)
+{
     fprintf(f, "<path stroke='#ddd' d='M%.1f %.1fh%.1f'/>\n", a->left, at_y(a, value), a->width);
     text(f, a->left - 6, at_y(a, value) + 4, 12, "end", "#555", words);
 }
 
 /* Every step lightly, and a running mean that shows the way. On a log10 axis. */
-static void draw_loss(FILE *f, const picture *p, double left, double top, double width) {
+static void draw_loss(FILE *f, const picture *p, double left, double top, double width)
+{
     axes a = {left, top, width, CURVES, 0, 0, p->steps};
     char words[32];
     for (int i = 0; i < p->steps; i++) {
@@ -173,11 +185,12 @@ static void draw_loss(FILE *f, const picture *p, double left, double top, double
     fprintf(f, "'/>\n");
 }
 
-static void draw_shares(FILE *f, const picture *p, double left, double top, double width) {
-    const axes a = {left, top, width, CURVES, 0.5, 1.01, p->steps};
+static void draw_shares(FILE *f, const picture *p, double left, double top, double width)
+{
+    const axes a = {left, top, width, CURVES, 0, 1.02, p->steps};
     char words[32];
     draw_frame(f, &a, "share of pairs right on graphs it never saw");
-    for (int percent = 50; percent <= 100; percent += 10) {
+    for (int percent = 0; percent <= 100; percent += 20) {
         snprintf(words, sizeof words, "%d %%", percent);
         draw_grid_line(f, &a, percent / 100.0, words);
     }
@@ -195,7 +208,8 @@ static void draw_shares(FILE *f, const picture *p, double left, double top, doub
 
 /* ---- The whole ----------------------------------------------------------------------------------- */
 
-int picture_write(const char *path, const picture *p) {
+int picture_write(const char *path, const picture *p)
+{
     const int legend = TOP + p->graph_count * ROW - 50, curves = legend + 90, height = curves + CURVES + 70;
     const double half = (WIDTH - 2 * LEFT - GAP) / 2.0;
     FILE *f = fopen(path, "w");

@@ -10,7 +10,8 @@
 static const double PEAK_RATE = 3e-3, BETA1 = 0.9, BETA2 = 0.98, EPSILON = 1e-8, MAX_NORM = 1;
 enum { WARMUP_STEPS = 50 };
 
-trainer *trainer_new(const net_config *config, uint64_t seed, int steps, int threads) {
+trainer *trainer_new(const net_config *config, uint64_t seed, int steps, int threads)
+{
     trainer *t = allocate(1, sizeof *t);
     t->config = *config;
     t->seed = seed;
@@ -28,7 +29,8 @@ trainer *trainer_new(const net_config *config, uint64_t seed, int steps, int thr
     return t;
 }
 
-void trainer_free(trainer *t) {
+void trainer_free(trainer *t)
+{
     if (!t) return;
     for (int i = 0; i < TRAIN_SHARDS; i++) {
         free(t->grads[i].flat);
@@ -43,12 +45,14 @@ void trainer_free(trainer *t) {
 /* ---- Shards -------------------------------------------------------------------------------------- */
 
 /* A stream of its own for each shard of each step: what is drawn cannot depend on which thread comes first. */
-static uint64_t shard_random(const trainer *t, int shard) {
+static uint64_t shard_random(const trainer *t, int shard)
+{
     uint64_t mixed = t->seed;
     return random_bits(&mixed) + (uint64_t)t->done * TRAIN_SHARDS + (uint64_t)shard;
 }
 
-static void run_shard(trainer *t, int shard) {
+static void run_shard(trainer *t, int shard)
+{
     graph graphs[TRAIN_SHARD_GRAPHS];
     uint64_t counter = shard_random(t, shard), random = random_bits(&counter);
     for (int i = 0; i < TRAIN_SHARD_GRAPHS; i++) {
@@ -69,13 +73,15 @@ typedef struct worker {
     pthread_t thread;
 } worker;
 
-static void *run_worker(void *argument) {
+static void *run_worker(void *argument)
+{
     const worker *w = argument;
     for (int i = w->first; i < TRAIN_SHARDS; i += w->owner->threads) run_shard(w->owner, i);
     return NULL;
 }
 
-static void run_shards(trainer *t) {
+static void run_shards(trainer *t)
+{
     worker workers[TRAIN_SHARDS] = {0};
     for (int i = 0; i < t->threads; i++) {
         workers[i].owner = t;
@@ -93,7 +99,8 @@ static void run_shards(trainer *t) {
 /* ---- Adam ---------------------------------------------------------------------------------------- */
 
 /* The mean over shards, in grads[0]; shortened to MAX_NORM when longer. */
-static const real *mean_gradient(trainer *t) {
+static const real *mean_gradient(trainer *t)
+{
     real *g = t->grads[0].flat;
     double squares = 0;
     for (size_t i = 0; i < t->params.count; i++) {
@@ -108,13 +115,15 @@ static const real *mean_gradient(trainer *t) {
 }
 
 /* Rises to the peak, then falls along half a cosine. */
-static double learning_rate(const trainer *t) {
+static double learning_rate(const trainer *t)
+{
     const double rise = (t->done + 1.0) / WARMUP_STEPS, way = (double)t->done / t->steps;
     const double fall = 0.01 + 0.99 * 0.5 * (1 + cos(3.141592653589793 * way));
     return PEAK_RATE * (rise < fall ? rise : fall);
 }
 
-static void adam(trainer *t, const real *gradient) {
+static void adam(trainer *t, const real *gradient)
+{
     const double unbias1 = 1 - pow(BETA1, t->done + 1), unbias2 = 1 - pow(BETA2, t->done + 1);
     const real rate = (real)(learning_rate(t) / unbias1), b1 = (real)BETA1, b2 = (real)BETA2;
     const real per_unbias2 = (real)(1 / unbias2);
@@ -126,7 +135,8 @@ static void adam(trainer *t, const real *gradient) {
     }
 }
 
-double trainer_step(trainer *t) {
+double trainer_step(trainer *t)
+{
     double loss = 0;
     run_shards(t);
     for (int i = 0; i < TRAIN_SHARDS; i++) loss += t->loss[i] / TRAIN_SHARDS;

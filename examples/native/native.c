@@ -4,7 +4,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-int main(void) {
+int main(void)
+{
     enum { B = 1, H = 1, N = 64, D = 32, COUNT = B * H * N * N * D }; /* N = M = K here */
     static float data[6][COUNT];                                      /* q, k1, v1, k2, v2 and y */
     floyd_tensor t[6];

@@ -11,25 +11,30 @@
 #include <stdexcept>
 #include <vector>
 
-namespace {
+namespace
+{
 
 const int B = 1, H = 1, N = 48, D = 32, REAL_NODES = 40; // N = M = K
 
-void must(floyd_status status) {
+void must(floyd_status status)
+{
     if (status != FLOYD_OK) throw std::runtime_error(floyd_last_message());
 }
 
 struct Tensor {
-    explicit Tensor(int last = D, float value = 0) : data(B * H * N * N * last, value) {
+    explicit Tensor(int last = D, float value = 0) : data(B * H * N * N * last, value)
+    {
         view = floyd_contiguous(data.data(), FLOYD_F32, B, H, N, N, last);
     }
     Tensor(const Tensor &) = delete; // view points into data
     Tensor &operator=(const Tensor &) = delete;
 
-    void fill(unsigned seed) {
+    void fill(unsigned seed)
+    {
         for (float &x : data) x = float((seed = seed * 1664525u + 1013904223u) >> 8) / (1 << 23) - 1;
     }
-    double sum() const {
+    double sum() const
+    {
         double total = 0;
         for (float x : data) total += x;
         return total;
@@ -41,7 +46,8 @@ struct Tensor {
 
 } // namespace
 
-int main() try {
+int main()
+try {
     Tensor q, k1, v1, k2, v2, y, max(1), sum(1), dy(D, 1), dq, dk1, dv1, dk2, dv2;
     unsigned seed = 1;
     for (Tensor *t : {&q, &k1, &v1, &k2, &v2}) t->fill(seed++);

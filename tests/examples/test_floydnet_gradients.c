@@ -25,7 +25,8 @@ typedef struct fixture {
 } fixture;
 
 /* A path of five nodes, and a triangle beside a path of four. */
-static batch two_graphs(void) {
+static batch two_graphs(void)
+{
     static const int edges[2][6][2] = {{{0, 1}, {1, 2}, {2, 3}, {3, 4}, {3, 4}, {3, 4}},
                                        {{0, 1}, {1, 2}, {0, 2}, {3, 4}, {4, 5}, {5, 6}}};
     graph graphs[2] = {graph_new(5), graph_new(7)};
@@ -41,7 +42,8 @@ static batch two_graphs(void) {
     return b;
 }
 
-static fixture fixture_new(void) {
+static fixture fixture_new(void)
+{
     uint64_t random = 11;
     fixture f = {net_params_new(&CONFIG), net_params_new(&CONFIG), two_graphs(), NULL};
     f.state = net_state_new(&CONFIG, f.input.graphs, f.input.nodes);
@@ -51,20 +53,23 @@ static fixture fixture_new(void) {
     return f;
 }
 
-static void fixture_free(fixture *f) {
+static void fixture_free(fixture *f)
+{
     free(f->params.flat);
     free(f->grads.flat);
     batch_free(&f->input);
     net_state_free(f->state);
 }
 
-static double loss(const fixture *f) {
+static double loss(const fixture *f)
+{
     real *score = net_forward(&CONFIG, &f->params, &f->input, f->state, 1);
     const int pairs = f->input.graphs * f->input.nodes * f->input.nodes;
     return cross_entropy(pairs, CONFIG.classes, f->input.label, score);
 }
 
-static double central_difference(const fixture *f, real *value, double step) {
+static double central_difference(const fixture *f, real *value, double step)
+{
     const double at = *value;
     *value = at + step;
     const double above = loss(f);
@@ -74,7 +79,8 @@ static double central_difference(const fixture *f, real *value, double step) {
     return (above - below) / (2 * step);
 }
 
-static void test_every_gradient(void **state) {
+static void test_every_gradient(void **state)
+{
     (void)state;
     fixture f = fixture_new();
     net_forward(&CONFIG, &f.params, &f.input, f.state, 2);
@@ -99,7 +105,8 @@ static void test_every_gradient(void **state) {
 }
 
 /* Gradients add to what is there: a second pass doubles them. */
-static void test_gradients_add(void **state) {
+static void test_gradients_add(void **state)
+{
     (void)state;
     fixture f = fixture_new();
     net_params once = net_params_new(&CONFIG);
@@ -118,7 +125,8 @@ static void test_gradients_add(void **state) {
     fixture_free(&f);
 }
 
-int main(void) {
+int main(void)
+{
     const struct CMUnitTest tests[] = {cmocka_unit_test(test_every_gradient), cmocka_unit_test(test_gradients_add)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -10,7 +10,8 @@
 #include <string.h>
 #include <unistd.h>
 
-static void assert_is_graph(const graph *g) {
+static void assert_is_graph(const graph *g)
+{
     for (int u = 0; u < g->nodes; u++) {
         assert_int_equal(g->adjacent[u * g->nodes + u], 0);
         for (int v = 0; v < u; v++) {
@@ -21,8 +22,8 @@ static void assert_is_graph(const graph *g) {
 }
 
 /* Nodes, edges, the largest degree, and the number of ordered pairs at distance 0, 1, 2, ... */
-static void check_file(const char *path, int nodes, int edges, int hub, int hub_degree, const int *pairs,
-                       int count) {
+static void check_file(const char *path, int nodes, int edges, int hub, int hub_degree, const int *pairs, int count)
+{
     graph g;
     int found[256] = {0}, degree = 0;
     assert_int_equal(graph_read(path, &g), 0);
@@ -39,14 +40,16 @@ static void check_file(const char *path, int nodes, int edges, int hub, int hub_
     graph_free(&g);
 }
 
-static void test_real_graphs(void **state) {
+static void test_real_graphs(void **state)
+{
     static const int karate[] = {34, 156, 530, 274, 146, 16}, lesmis[] = {77, 508, 1990, 2502, 798, 54};
     (void)state;
     check_file(FLOYDNET_DATA "/karate.txt", 34, 78, 33, 17, karate, 6);
     check_file(FLOYDNET_DATA "/lesmis.txt", 77, 254, 10, 36, lesmis, 6); /* node 10 is Valjean */
 }
 
-static void floyd_warshall(const graph *g, uint8_t *distance) {
+static void floyd_warshall(const graph *g, uint8_t *distance)
+{
     const int n = g->nodes;
     for (int i = 0; i < n * n; i++) distance[i] = g->adjacent[i] ? 1 : i % (n + 1) ? GRAPH_FAR : 0;
     for (int k = 0; k < n; k++) {
@@ -57,7 +60,8 @@ static void floyd_warshall(const graph *g, uint8_t *distance) {
     }
 }
 
-static void test_random_graphs(void **state) {
+static void test_random_graphs(void **state)
+{
     enum { DRAWS = 300 };
     uint8_t by_search[40 * 40], by_pivots[40 * 40];
     uint64_t random = 3;
@@ -80,7 +84,8 @@ static void test_random_graphs(void **state) {
     assert_true(with_far > DRAWS / 20 && with_long > DRAWS / 20);
 }
 
-static void test_batch_pads(void **state) {
+static void test_batch_pads(void **state)
+{
     const net_config config = {.layers = 1, .heads = 1, .head_size = 1, .hidden = 1, .classes = 3};
     uint64_t random = 1;
     graph graphs[2] = {graph_random(&random, 4, 4), graph_random(&random, 6, 6)};
@@ -97,14 +102,16 @@ static void test_batch_pads(void **state) {
     graph_free(&graphs[1]);
 }
 
-static void write_file(const char *path, const char *content) {
+static void write_file(const char *path, const char *content)
+{
     FILE *f = fopen(path, "w");
     assert_non_null(f);
     fputs(content, f);
     fclose(f);
 }
 
-static void test_bad_files(void **state) {
+static void test_bad_files(void **state)
+{
     static const char *const bad[] = {"",       "# only words\n", "0 1\n2\n", "0 0\n",
                                       "0 -1\n", "0 1 2\n",        "0 254\n",  "a b\n"};
     char path[] = "graphXXXXXX";
@@ -126,7 +133,8 @@ static void test_bad_files(void **state) {
     assert_int_equal(graph_read(path, &g), -1);
 }
 
-int main(void) {
+int main(void)
+{
     const struct CMUnitTest tests[] = {cmocka_unit_test(test_real_graphs), cmocka_unit_test(test_random_graphs),
                                        cmocka_unit_test(test_batch_pads), cmocka_unit_test(test_bad_files)};
     return cmocka_run_group_tests(tests, NULL, NULL);

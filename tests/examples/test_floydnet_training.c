@@ -6,26 +6,29 @@
 #include "cmocka_all.h"
 
 #include "matmul.h"
+#include "product.h"
 #include "train.h"
 #include "util.h"
 
 #include <float.h>
 #include <string.h>
 
-static real *random_values(size_t count, uint64_t *random) {
+static real *random_values(size_t count, uint64_t *random)
+{
     real *values = allocate(count, sizeof *values);
     for (size_t i = 0; i < count; i++) values[i] = (real)random_normal(random);
     return values;
 }
 
 /* |error| <= (depth + 1) eps sum |a b|: one rounding for each of depth multiply-adds, whether fused or not. */
-static void check_product(int rows, int cols, int depth, int transposed) {
+static void check_product(product_fn *product, int rows, int cols, int depth, int transposed)
+{
     uint64_t random = (uint64_t)(rows * 1000 + cols * 10 + depth);
     const int ldb = cols + 3, ldc = cols + 1, a_row = transposed ? 1 : depth, a_depth = transposed ? rows : 1;
     real *a = random_values((size_t)(rows * depth), &random), *b = random_values((size_t)(depth * ldb), &random);
     real *c = random_values((size_t)(rows * ldc), &random), *before = allocate((size_t)(rows * ldc), sizeof *c);
     memcpy(before, c, (size_t)(rows * ldc) * sizeof *c);
-    matmul_add(rows, cols, depth, a, a_row, a_depth, b, ldb, c, ldc);
+    product(rows, cols, depth, a, a_row, a_depth, b, ldb, c, ldc);
     for (int i = 0; i < rows; i++) {
         for (int j = 0; j < ldc; j++) {
             double sum = (double)before[i * ldc + j], size = fabs(sum);
@@ -44,14 +47,17 @@ static void check_product(int rows, int cols, int depth, int transposed) {
     free(before);
 }
 
-static void test_product(void **state) {
+static void test_product(void **state)
+{
     static const int rows[] = {1, 4, 5, 11}, cols[] = {1, 10, 16, 33, 48}, depths[] = {1, 32, 127, 128, 300};
     (void)state;
     for (int i = 0; i < 4; i++) {
         for (int j = 0; j < 5; j++) {
             for (int k = 0; k < 5; k++) {
-                check_product(rows[i], cols[j], depths[k], 0);
-                check_product(rows[i], cols[j], depths[k], 1);
+                for (int transposed = 0; transposed < 2; transposed++) {
+                    check_product(matmul_add, rows[i], cols[j], depths[k], transposed);
+                    check_product(product_plain, rows[i], cols[j], depths[k], transposed);
+                }
             }
         }
     }
@@ -63,7 +69,8 @@ static const net_config SMALL = {.layers = 3, .heads = 2, .head_size = 8, .hidde
  * A graph's scores do not depend on the larger graph it is padded beside: masked pivots take no part. Not to the
  * bit: the longer pivot axis may be summed in other parts. Scores are of order 1 and pass some hundred roundings.
  */
-static void test_padding_changes_nothing(void **state) {
+static void test_padding_changes_nothing(void **state)
+{
     (void)state;
     uint64_t random = 5;
     graph graphs[2] = {graph_random(&random, 9, 9), graph_random(&random, 20, 20)};
@@ -89,7 +96,8 @@ static void test_padding_changes_nothing(void **state) {
     free(params.flat);
 }
 
-static void test_threads_change_no_bit(void **state) {
+static void test_threads_change_no_bit(void **state)
+{
     enum { STEPS = 3 };
     (void)state;
     trainer *one = trainer_new(&SMALL, 7, STEPS, 1), *three = trainer_new(&SMALL, 7, STEPS, 3);
@@ -106,7 +114,8 @@ static void test_threads_change_no_bit(void **state) {
 }
 
 /* Twenty steps bring the loss of the same kind of graphs well below the start's. */
-static void test_loss_falls(void **state) {
+static void test_loss_falls(void **state)
+{
     enum { STEPS = 20 };
     (void)state;
     trainer *t = trainer_new(&SMALL, 1, STEPS, 2);
@@ -121,7 +130,8 @@ static void test_loss_falls(void **state) {
     trainer_free(t);
 }
 
-int main(void) {
+int main(void)
+{
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_product), cmocka_unit_test(test_padding_changes_nothing),
         cmocka_unit_test(test_threads_change_no_bit), cmocka_unit_test(test_loss_falls)};
