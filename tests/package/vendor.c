@@ -6,14 +6,15 @@
 #include "aclnnop/aclnn_fused_floyd_attention_grad.h"
 #include <stdio.h>
 
-int main(void) {
+int main(void)
+{
     uint64_t bytes = 0;
     aclOpExecutor *executor = NULL;
     aclnnStatus status;
 
     if (aclInit(NULL) != ACL_SUCCESS || aclrtSetDevice(0) != ACL_SUCCESS) return 1;
-    status = aclnnFusedFloydAttentionGetWorkspaceSize(NULL, NULL, NULL, NULL, NULL, NULL, 1.0, NULL, NULL, NULL, &bytes,
-                                                      &executor);
+    status = aclnnFusedFloydAttentionGetWorkspaceSize(NULL, NULL, NULL, NULL, NULL, NULL, 1.0, NULL, NULL, NULL,
+                                                      &bytes, &executor);
     printf("%d: %s\n", (int)status, aclGetRecentErrMsg());
     if (status != 161001) return 1;
     status = aclnnFusedFloydAttentionGrad(NULL, 0, NULL, NULL);

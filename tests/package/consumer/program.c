@@ -4,12 +4,14 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-static int complain(floyd_status status) {
+static int complain(floyd_status status)
+{
     fprintf(stderr, "%s: %s\n", floyd_status_name(status), floyd_last_message());
     return 1;
 }
 
-int main(void) {
+int main(void)
+{
     float data[6] = {0.5f, 1.0f, 2.0f, 3.0f, 4.0f, 0.0f}; /* q, k1, v1, k2, v2, y */
     floyd_tensor tensor[6];
     floyd_forward_args args = FLOYD_FORWARD_ARGS_INIT;
