@@ -176,11 +176,24 @@ static history train(trainer *t, test *tests)
     return h;
 }
 
+/* Share of the commonest distance: what always answering the same would get. */
+static double commonest_share(const test *t)
+{
+    const int N = t->graph.nodes;
+    int count[NET_NO_LABEL + 1] = {0}, most = 0;
+    for (int p = 0; p < N * N; p++) {
+        const int pairs = p % (N + 1) != 0 ? ++count[t->input.label[p]] : 0;
+        most = pairs > most ? pairs : most;
+    }
+    return (double)most / (N * (N - 1));
+}
+
 static void report(const test *t)
 {
     const int N = t->graph.nodes, pairs = N * (N - 1);
-    printf("  %-22s %3d nodes %4d edges   %5d of %5d pairs right   %6.2f %%\n", t->name, N, graph_edges(&t->graph),
-           pairs - t->wrong, pairs, 100.0 * (pairs - t->wrong) / pairs);
+    printf("  %-22s %3d nodes %4d edges   %5d of %5d pairs right   %6.2f %%   (one constant answer: %.2f %%)\n",
+           t->name, N, graph_edges(&t->graph), pairs - t->wrong, pairs, 100.0 * (pairs - t->wrong) / pairs,
+           100 * commonest_share(t));
 }
 
 static void draw(const settings *s, const test *tests, const history *h, size_t params)
@@ -207,6 +220,10 @@ int main(int argc, char **argv)
 {
     const settings s = parse(argc, argv);
     test tests[TEST_GRAPHS] = {0};
+    if (access(s.output, W_OK) != 0) { /* now, and not after the training */
+        fprintf(stderr, "%s: %s\n", s.output, strerror(errno));
+        exit(1);
+    }
     test_open(&tests[0], "Zachary's karate club", s.data, "karate.txt");
     test_open(&tests[1], "Les Miserables", s.data, "lesmis.txt");
     trainer *t = trainer_new(&CONFIG, s.seed, s.steps, s.threads);

@@ -93,7 +93,7 @@ static void draw_row(FILE *f, const picture *p, const picture_graph *g, double t
     snprintf(words, sizeof words, "%s: %d nodes, %d edges", g->name, g->graph->nodes, graph_edges(g->graph));
     text(f, LEFT, top - 10, 15, "start", "#222", words);
     text(f, second, top - 10, 15, "start", "#222", "true distances");
-    snprintf(words, sizeof words, "predicted: %d of %d pairs right (%.2f %%)", pairs - g->wrong, pairs,
+    snprintf(words, sizeof words, "predicted: %d of %d right (%.2f %%)", pairs - g->wrong, pairs,
              100.0 * (pairs - g->wrong) / pairs);
     text(f, third, top - 10, 15, "start", "#222", words);
     draw_graph(f, g, LEFT, top);
@@ -174,13 +174,13 @@ static void draw_loss(FILE *f, const picture *p, double left, double top, double
         snprintf(words, sizeof words, "%g", pow(10, power));
         draw_grid_line(f, &a, power, words);
     }
-    double smooth = p->loss[0];
+    double smooth = log10(p->loss[0]);
     fprintf(f, "<polyline fill='none' stroke='#f5b8a8' stroke-width='1' points='");
     for (int i = 0; i < p->steps; i++) fprintf(f, "%.1f,%.1f ", at_x(&a, i + 1), at_y(&a, log10(p->loss[i])));
     fprintf(f, "'/>\n<polyline fill='none' stroke='%s' stroke-width='2' points='", LINE[0]);
     for (int i = 0; i < p->steps; i++) {
-        smooth += (p->loss[i] - smooth) * fmax(0.08, 1.0 / (i + 1));
-        fprintf(f, "%.1f,%.1f ", at_x(&a, i + 1), at_y(&a, log10(smooth)));
+        smooth += (log10(p->loss[i]) - smooth) * fmax(0.1, 1.0 / (i + 1));
+        fprintf(f, "%.1f,%.1f ", at_x(&a, i + 1), at_y(&a, smooth));
     }
     fprintf(f, "'/>\n");
 }
@@ -195,13 +195,15 @@ static void draw_shares(FILE *f, const picture *p, double left, double top, doub
         draw_grid_line(f, &a, percent / 100.0, words);
     }
     for (int g = 0; g < p->graph_count; g++) {
-        fprintf(f, "<polyline fill='none' stroke='%s' stroke-width='2' points='", LINE[g % 2]);
+        const int width_of_line = g == 0 ? 5 : 2; /* so that equal curves both show */
+        fprintf(f, "<polyline fill='none' stroke='%s' stroke-width='%d' points='", LINE[g % 2], width_of_line);
         for (int i = 0; i < p->checks; i++) {
             fprintf(f, "%.1f,%.1f ", at_x(&a, p->check_step[i]), at_y(&a, p->graphs[g].share[i]));
         }
         fprintf(f, "'/>\n");
         const double y = top + CURVES - 40 + 20 * g;
-        fprintf(f, "<path stroke='%s' stroke-width='3' d='M%.1f %.1fh24'/>\n", LINE[g % 2], left + width - 190, y);
+        fprintf(f, "<path stroke='%s' stroke-width='%d' d='M%.1f %.1fh24'/>\n", LINE[g % 2], width_of_line,
+                left + width - 190, y);
         text(f, left + width - 158, y + 4, 13, "start", "#333", p->graphs[g].name);
     }
 }
