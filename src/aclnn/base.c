@@ -3,11 +3,13 @@
 #include "aclnn/aclnn_base.h"
 #include "aclnn/floyd_status.h"
 
-aclnnStatus aclnnInit(const char *configPath) {
+aclnnStatus aclnnInit(const char *configPath)
+{
     (void)configPath;
     return ACLNN_SUCCESS;
 }
 
-aclnnStatus aclnnFinalize(void) {
+aclnnStatus aclnnFinalize(void)
+{
     return ACLNN_SUCCESS;
 }

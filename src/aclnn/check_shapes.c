@@ -28,14 +28,16 @@ static const size_rule SIZES[] = {
 };
 #define SIZE_RULES (sizeof SIZES / sizeof *SIZES)
 
-static int64_t size_of(char letter, const aclTensor *const *tensors) {
+static int64_t size_of(char letter, const aclTensor *const *tensors)
+{
     for (size_t i = 0; i < SIZE_RULES; i++) {
         if (SIZES[i].letter == letter) return tensors[SIZES[i].argument]->size[SIZES[i].axis];
     }
     return letter - '0';
 }
 
-static aclnnStatus check_axes(const aclnn_operator *op, const aclTensor *const *tensors) {
+static aclnnStatus check_axes(const aclnn_operator *op, const aclTensor *const *tensors)
+{
     for (int i = 0; i < op->count; i++) {
         if (tensors[i] == NULL || tensors[i]->axes == ACLNN_AXES) continue;
         return acl_report(ACLNN_ERR_INNER_TILING_ERROR, "%sGetWorkspaceSize: %s has %llu axes, needs %d (%s)",
@@ -45,12 +47,14 @@ static aclnnStatus check_axes(const aclnn_operator *op, const aclTensor *const *
     return ACLNN_SUCCESS;
 }
 
-static bool size_accepted(const size_rule *rule, int64_t size) {
+static bool size_accepted(const size_rule *rule, int64_t size)
+{
     return size >= rule->low && size <= rule->high && size % rule->step == 0 &&
            (!rule->power_of_two || (size & (size - 1)) == 0);
 }
 
-static aclnnStatus check_ranges(const aclnn_operator *op, const aclTensor *const *tensors) {
+static aclnnStatus check_ranges(const aclnn_operator *op, const aclTensor *const *tensors)
+{
     for (size_t i = 0; i < SIZE_RULES; i++) {
         const size_rule *rule = &SIZES[i];
         const int64_t size = tensors[rule->argument]->size[rule->axis];
@@ -62,7 +66,8 @@ static aclnnStatus check_ranges(const aclnn_operator *op, const aclTensor *const
     return ACLNN_SUCCESS;
 }
 
-static bool has_shape(const aclTensor *const *tensors, const aclTensor *tensor, const char *shape) {
+static bool has_shape(const aclTensor *const *tensors, const aclTensor *tensor, const char *shape)
+{
     if (shape == NULL) return false;
     for (int a = 0; a < ACLNN_AXES; a++) {
         if (tensor->size[a] != size_of(shape[a], tensors)) return false;
@@ -70,12 +75,14 @@ static bool has_shape(const aclTensor *const *tensors, const aclTensor *tensor, 
     return true;
 }
 
-static void print_sizes(char text[SHAPE_TEXT], const int64_t *size) {
+static void print_sizes(char text[SHAPE_TEXT], const int64_t *size)
+{
     (void)snprintf(text, SHAPE_TEXT, "[%lld,%lld,%lld,%lld,%lld]", (long long)size[0], (long long)size[1],
                    (long long)size[2], (long long)size[3], (long long)size[4]);
 }
 
-static aclnnStatus report_shape(const aclnn_operator *op, const aclTensor *const *tensors, int i) {
+static aclnnStatus report_shape(const aclnn_operator *op, const aclTensor *const *tensors, int i)
+{
     const aclnn_argument *argument = &op->arguments[i];
     char got[SHAPE_TEXT], needed[SHAPE_TEXT];
     int64_t sizes[ACLNN_AXES];
@@ -89,7 +96,8 @@ static aclnnStatus report_shape(const aclnn_operator *op, const aclTensor *const
                       argument->alternative != NULL ? argument->alternative : "");
 }
 
-static aclnnStatus check_equal(const aclnn_operator *op, const aclTensor *const *tensors) {
+static aclnnStatus check_equal(const aclnn_operator *op, const aclTensor *const *tensors)
+{
     for (int i = 0; i < op->count; i++) {
         const aclnn_argument *argument = &op->arguments[i];
         if (tensors[i] == NULL || has_shape(tensors, tensors[i], argument->shape) ||
@@ -101,7 +109,8 @@ static aclnnStatus check_equal(const aclnn_operator *op, const aclTensor *const 
     return ACLNN_SUCCESS;
 }
 
-static aclnnStatus check_layouts(const aclnn_operator *op, const aclTensor *const *tensors, aclnn_layout *layouts) {
+static aclnnStatus check_layouts(const aclnn_operator *op, const aclTensor *const *tensors, aclnn_layout *layouts)
+{
     char text[SHAPE_TEXT];
     for (int i = 0; i < op->count; i++) {
         if (tensors[i] == NULL) continue;
@@ -126,7 +135,8 @@ static aclnnStatus check_layouts(const aclnn_operator *op, const aclTensor *cons
     return ACLNN_SUCCESS;
 }
 
-aclnnStatus aclnn_check_shapes(const aclnn_operator *op, const aclTensor *const *tensors, aclnn_layout *layouts) {
+aclnnStatus aclnn_check_shapes(const aclnn_operator *op, const aclTensor *const *tensors, aclnn_layout *layouts)
+{
     aclnnStatus status = check_axes(op, tensors);
     if (status == ACLNN_SUCCESS) status = check_ranges(op, tensors);
     if (status == ACLNN_SUCCESS) status = check_equal(op, tensors);

@@ -4,7 +4,8 @@
 #include "aclnn/check.h"
 #include "aclnn/floyd_status.h"
 
-aclnnStatus aclnn_check_present(const aclnn_operator *op, const aclTensor *const *tensors) {
+aclnnStatus aclnn_check_present(const aclnn_operator *op, const aclTensor *const *tensors)
+{
     for (int i = 0; i < op->count; i++) {
         if (tensors[i] == NULL && !op->arguments[i].optional) {
             return acl_report(ACLNN_ERR_PARAM_NULLPTR, "%sGetWorkspaceSize: %s is NULL, needs a tensor", op->name,
@@ -23,25 +24,29 @@ static const struct {
     {ACL_BOOL, "BOOL", FLOYD_U8},        {ACL_UINT8, "UINT8", FLOYD_U8},
 };
 
-floyd_dtype aclnn_native_type(aclDataType type) {
+floyd_dtype aclnn_native_type(aclDataType type)
+{
     size_t i = 0;
     while (TYPES[i].type != type) i++;
     return TYPES[i].native;
 }
 
-static const char *type_name(aclDataType type) {
+static const char *type_name(aclDataType type)
+{
     for (size_t i = 0; i < sizeof TYPES / sizeof *TYPES; i++) {
         if (TYPES[i].type == type) return TYPES[i].name;
     }
     return "a type that no argument takes";
 }
 
-static bool is_operand(aclDataType type) {
+static bool is_operand(aclDataType type)
+{
     return type == ACL_FLOAT16 || type == ACL_BF16 || type == ACL_FLOAT;
 }
 
 /* NULL where the type is right, else what the argument needs. query is the type of query, itself right. */
-static const char *type_needed(aclnn_type_rule rule, aclDataType got, aclDataType query) {
+static const char *type_needed(aclnn_type_rule rule, aclDataType got, aclDataType query)
+{
     switch (rule) {
     case ACLNN_TYPE_OPERAND:
         return got == query ? NULL : type_name(query);
@@ -56,7 +61,8 @@ static const char *type_needed(aclnn_type_rule rule, aclDataType got, aclDataTyp
     return got == ACL_FLOAT ? NULL : "FLOAT";
 }
 
-static aclnnStatus check_type(const aclnn_operator *op, const aclTensor *const *tensors, int i) {
+static aclnnStatus check_type(const aclnn_operator *op, const aclTensor *const *tensors, int i)
+{
     const aclDataType got = tensors[i]->dtype, query = tensors[ACLNN_QUERY]->dtype;
     const bool first = i == ACLNN_QUERY;
     const char *needed = type_needed(op->arguments[i].type, got, query);
@@ -67,7 +73,8 @@ static aclnnStatus check_type(const aclnn_operator *op, const aclTensor *const *
                       op->arguments[i].name, (int)got, type_name(got), needed, as_query ? " beside query's" : "");
 }
 
-aclnnStatus aclnn_check_types(const aclnn_operator *op, const aclTensor *const *tensors) {
+aclnnStatus aclnn_check_types(const aclnn_operator *op, const aclTensor *const *tensors)
+{
     for (int i = 0; i < op->count; i++) {
         if (tensors[i] == NULL) continue;
         const aclnnStatus status = check_type(op, tensors, i);

@@ -16,13 +16,16 @@ static aclnn_executor *buckets[BUCKETS];
 static uintptr_t last_number;
 
 /* A child of fork has the executors of its parent, and must not find the lock held by a thread it lacks. */
-static void acquire(void) {
+static void acquire(void)
+{
     (void)pthread_mutex_lock(&lock);
 }
-static void release(void) {
+static void release(void)
+{
     (void)pthread_mutex_unlock(&lock);
 }
-static void survive_fork(void) {
+static void survive_fork(void)
+{
     (void)pthread_atfork(acquire, release, release);
 }
 
@@ -32,29 +35,34 @@ static void survive_fork(void) {
  */
 static const uintptr_t NUMBER_TOP = (uintptr_t)0xF1 << (sizeof(uintptr_t) * 8 - 8);
 
-static aclOpExecutor *handle_of(uintptr_t number) {
+static aclOpExecutor *handle_of(uintptr_t number)
+{
     return (aclOpExecutor *)(NUMBER_TOP | ((number << 4) & ~((uintptr_t)0xFF << (sizeof(uintptr_t) * 8 - 8))));
 }
 
-static aclnn_executor **bucket_of(const aclOpExecutor *handle) {
+static aclnn_executor **bucket_of(const aclOpExecutor *handle)
+{
     return &buckets[((uintptr_t)handle >> 4) % BUCKETS];
 }
 
-static void insert(aclnn_executor *executor) {
+static void insert(aclnn_executor *executor)
+{
     aclnn_executor **head = bucket_of(handle_of(executor->number));
     executor->next = *head;
     *head = executor;
 }
 
 /* The link that points to the executor, or NULL. With the lock held, as all below that are static. */
-static aclnn_executor **find(const aclOpExecutor *handle) {
+static aclnn_executor **find(const aclOpExecutor *handle)
+{
     for (aclnn_executor **link = bucket_of(handle); *link != NULL; link = &(*link)->next) {
         if (handle_of((*link)->number) == handle) return link;
     }
     return NULL;
 }
 
-aclOpExecutor *aclnn_executor_publish(aclnn_executor *executor) {
+aclOpExecutor *aclnn_executor_publish(aclnn_executor *executor)
+{
     (void)pthread_once(&once, survive_fork);
     acquire();
     executor->number = ++last_number;
@@ -65,7 +73,8 @@ aclOpExecutor *aclnn_executor_publish(aclnn_executor *executor) {
 }
 
 /* With the lock held. NULL without memory. */
-static aclnn_executor *take_from(aclnn_executor **link) {
+static aclnn_executor *take_from(aclnn_executor **link)
+{
     aclnn_executor *executor = *link;
     if (!executor->repeatable) {
         *link = executor->next;
@@ -76,13 +85,15 @@ static aclnn_executor *take_from(aclnn_executor **link) {
     return copy;
 }
 
-static aclnnStatus report_unknown(const char *function) {
+static aclnnStatus report_unknown(const char *function)
+{
     return acl_report(ACLNN_ERR_PARAM_INVALID,
                       "%s: executor is unknown, used or destroyed, needs one from phase one that was not run yet",
                       function);
 }
 
-aclnnStatus aclnn_executor_take(const aclnn_operator *op, aclOpExecutor *handle, aclnn_executor **taken) {
+aclnnStatus aclnn_executor_take(const aclnn_operator *op, aclOpExecutor *handle, aclnn_executor **taken)
+{
     aclnnStatus status = ACLNN_ERR_PARAM_INVALID;
     acquire();
     aclnn_executor **link = find(handle);
@@ -96,7 +107,8 @@ aclnnStatus aclnn_executor_take(const aclnn_operator *op, aclOpExecutor *handle,
                                    : acl_report(status, "%s: no memory for a repeatable executor", op->name);
 }
 
-void aclnn_executor_give_back(aclnn_executor *taken) {
+void aclnn_executor_give_back(aclnn_executor *taken)
+{
     if (taken->repeatable) {
         free(taken);
         return;
@@ -106,7 +118,8 @@ void aclnn_executor_give_back(aclnn_executor *taken) {
     release();
 }
 
-void aclnn_executor_bind(const aclnn_executor *executor, void *native_args) {
+void aclnn_executor_bind(const aclnn_executor *executor, void *native_args)
+{
     for (int i = 0; i < executor->op->count; i++) {
         const aclnn_slot *slot = &executor->slots[i];
         const floyd_tensor **field =
@@ -115,13 +128,15 @@ void aclnn_executor_bind(const aclnn_executor *executor, void *native_args) {
     }
 }
 
-floyd_options aclnn_executor_options(const aclnn_executor *executor) {
+floyd_options aclnn_executor_options(const aclnn_executor *executor)
+{
     floyd_options options = FLOYD_OPTIONS_INIT;
     options.threads = executor->threads;
     return options;
 }
 
-aclnnStatus aclSetAclOpExecutorRepeatable(aclOpExecutor *executor) {
+aclnnStatus aclSetAclOpExecutorRepeatable(aclOpExecutor *executor)
+{
     if (executor == NULL)
         return acl_report(ACLNN_ERR_INNER_NULLPTR, "aclSetAclOpExecutorRepeatable: executor is NULL");
     acquire();
@@ -131,7 +146,8 @@ aclnnStatus aclSetAclOpExecutorRepeatable(aclOpExecutor *executor) {
     return link != NULL ? ACLNN_SUCCESS : report_unknown("aclSetAclOpExecutorRepeatable");
 }
 
-aclnnStatus aclDestroyAclOpExecutor(aclOpExecutor *executor) {
+aclnnStatus aclDestroyAclOpExecutor(aclOpExecutor *executor)
+{
     if (executor == NULL) return acl_report(ACLNN_ERR_INNER_NULLPTR, "aclDestroyAclOpExecutor: executor is NULL");
     acquire();
     aclnn_executor **link = find(executor), *found = NULL;
@@ -147,7 +163,8 @@ aclnnStatus aclDestroyAclOpExecutor(aclOpExecutor *executor) {
 typedef enum address_kind { INPUTS, OUTPUTS, ALL } address_kind;
 
 /* The slot that an index of this kind means, or NULL where no tensor is. */
-static aclnn_slot *slot_of(aclnn_executor *executor, address_kind kind, size_t index) {
+static aclnn_slot *slot_of(aclnn_executor *executor, address_kind kind, size_t index)
+{
     const size_t first = kind == OUTPUTS ? (size_t)executor->op->inputs : 0;
     const size_t end = (size_t)(kind == INPUTS ? executor->op->inputs : executor->op->count);
     if (index >= end - first || !executor->slots[first + index].present) return NULL;
@@ -155,7 +172,8 @@ static aclnn_slot *slot_of(aclnn_executor *executor, address_kind kind, size_t i
 }
 
 static aclnnStatus set_address(const char *function, aclOpExecutor *handle, address_kind kind, size_t index,
-                               aclTensor *tensor, void *address) {
+                               aclTensor *tensor, void *address)
+{
     if (handle == NULL || tensor == NULL) {
         return acl_report(ACLNN_ERR_INNER_NULLPTR, "%s: %s is NULL", function,
                           handle == NULL ? "executor" : "tensor");
@@ -174,7 +192,8 @@ static aclnnStatus set_address(const char *function, aclOpExecutor *handle, addr
 }
 
 static aclnnStatus set_address_in_list(const char *function, const aclOpExecutor *handle, size_t index,
-                                       const aclTensorList *tensors) {
+                                       const aclTensorList *tensors)
+{
     if (handle == NULL || tensors == NULL) {
         return acl_report(ACLNN_ERR_INNER_NULLPTR, "%s: %s is NULL", function,
                           handle == NULL ? "executor" : "tensors");
@@ -183,59 +202,71 @@ static aclnnStatus set_address_in_list(const char *function, const aclOpExecutor
                       "%s: argument %zu is not a list, needs one, and no operator here has it", function, index);
 }
 
-aclnnStatus aclSetInputTensorAddr(aclOpExecutor *executor, const size_t index, aclTensor *tensor, void *addr) {
+aclnnStatus aclSetInputTensorAddr(aclOpExecutor *executor, const size_t index, aclTensor *tensor, void *addr)
+{
     return set_address("aclSetInputTensorAddr", executor, INPUTS, index, tensor, addr);
 }
 
-aclnnStatus aclSetOutputTensorAddr(aclOpExecutor *executor, const size_t index, aclTensor *tensor, void *addr) {
+aclnnStatus aclSetOutputTensorAddr(aclOpExecutor *executor, const size_t index, aclTensor *tensor, void *addr)
+{
     return set_address("aclSetOutputTensorAddr", executor, OUTPUTS, index, tensor, addr);
 }
 
-aclnnStatus aclSetTensorAddr(aclOpExecutor *executor, const size_t index, aclTensor *tensor, void *addr) {
+aclnnStatus aclSetTensorAddr(aclOpExecutor *executor, const size_t index, aclTensor *tensor, void *addr)
+{
     return set_address("aclSetTensorAddr", executor, ALL, index, tensor, addr);
 }
 
 aclnnStatus aclSetDynamicInputTensorAddr(aclOpExecutor *executor, size_t irIndex, const size_t relativeIndex,
-                                         aclTensorList *tensors, void *addr) {
+                                         aclTensorList *tensors, void *addr)
+{
     (void)relativeIndex, (void)addr;
     return set_address_in_list("aclSetDynamicInputTensorAddr", executor, irIndex, tensors);
 }
 
 aclnnStatus aclSetDynamicOutputTensorAddr(aclOpExecutor *executor, size_t irIndex, const size_t relativeIndex,
-                                          aclTensorList *tensors, void *addr) {
+                                          aclTensorList *tensors, void *addr)
+{
     (void)relativeIndex, (void)addr;
     return set_address_in_list("aclSetDynamicOutputTensorAddr", executor, irIndex, tensors);
 }
 
 aclnnStatus aclSetDynamicTensorAddr(aclOpExecutor *executor, size_t irIndex, const size_t relativeIndex,
-                                    aclTensorList *tensors, void *addr) {
+                                    aclTensorList *tensors, void *addr)
+{
     (void)relativeIndex, (void)addr;
     return set_address_in_list("aclSetDynamicTensorAddr", executor, irIndex, tensors);
 }
 
-aclnnStatus AclSetInputTensorAddr(aclOpExecutor *executor, const size_t index, aclTensor *tensor, void *addr) {
+aclnnStatus AclSetInputTensorAddr(aclOpExecutor *executor, const size_t index, aclTensor *tensor, void *addr)
+{
     return aclSetInputTensorAddr(executor, index, tensor, addr);
 }
 
-aclnnStatus AclSetOutputTensorAddr(aclOpExecutor *executor, const size_t index, aclTensor *tensor, void *addr) {
+aclnnStatus AclSetOutputTensorAddr(aclOpExecutor *executor, const size_t index, aclTensor *tensor, void *addr)
+{
     return aclSetOutputTensorAddr(executor, index, tensor, addr);
 }
 
-aclnnStatus AclSetTensorAddr(aclOpExecutor *executor, const size_t index, aclTensor *tensor, void *addr) {
+aclnnStatus AclSetTensorAddr(aclOpExecutor *executor, const size_t index, aclTensor *tensor, void *addr)
+{
     return aclSetTensorAddr(executor, index, tensor, addr);
 }
 
 aclnnStatus AclSetDynamicInputTensorAddr(aclOpExecutor *executor, size_t irIndex, const size_t relativeIndex,
-                                         aclTensorList *tensors, void *addr) {
+                                         aclTensorList *tensors, void *addr)
+{
     return aclSetDynamicInputTensorAddr(executor, irIndex, relativeIndex, tensors, addr);
 }
 
 aclnnStatus AclSetDynamicOutputTensorAddr(aclOpExecutor *executor, size_t irIndex, const size_t relativeIndex,
-                                          aclTensorList *tensors, void *addr) {
+                                          aclTensorList *tensors, void *addr)
+{
     return aclSetDynamicOutputTensorAddr(executor, irIndex, relativeIndex, tensors, addr);
 }
 
 aclnnStatus AclSetDynamicTensorAddr(aclOpExecutor *executor, size_t irIndex, const size_t relativeIndex,
-                                    aclTensorList *tensors, void *addr) {
+                                    aclTensorList *tensors, void *addr)
+{
     return aclSetDynamicTensorAddr(executor, irIndex, relativeIndex, tensors, addr);
 }

@@ -18,20 +18,23 @@ static const aclnn_argument ARGUMENTS[] = {
     {"attentionOutOut", ACLNN_TYPE_OPERAND_FLOAT, "BHNMD", NULL, false, NATIVE(y)},
 };
 
-static floyd_forward_args native_args(const aclnn_executor *executor) {
+static floyd_forward_args native_args(const aclnn_executor *executor)
+{
     floyd_forward_args args = FLOYD_FORWARD_ARGS_INIT;
     args.scale = executor->scale;
     aclnn_executor_bind(executor, &args);
     return args;
 }
 
-static floyd_status query(const aclnn_executor *executor, size_t *bytes) {
+static floyd_status query(const aclnn_executor *executor, size_t *bytes)
+{
     const floyd_forward_args args = native_args(executor);
     const floyd_options options = aclnn_executor_options(executor);
     return floyd_forward_workspace(&args, &options, bytes);
 }
 
-static floyd_status run(const aclnn_executor *executor, void *workspace, size_t bytes) {
+static floyd_status run(const aclnn_executor *executor, void *workspace, size_t bytes)
+{
     const floyd_forward_args args = native_args(executor);
     const floyd_options options = aclnn_executor_options(executor);
     return floyd_forward(&args, &options, workspace, bytes);
@@ -46,13 +49,15 @@ aclnnStatus aclnnFusedFloydAttentionGetWorkspaceSize(const aclTensor *query, con
                                                      double scaleValueOptional, const aclTensor *softmaxMaxOut,
                                                      const aclTensor *softmaxSumOut,
                                                      const aclTensor *attentionOutOut, uint64_t *workspaceSize,
-                                                     aclOpExecutor **executor) {
+                                                     aclOpExecutor **executor)
+{
     const aclTensor *tensors[] = {query,         key1,          value1,         key2, value2, attenMaskOptional,
                                   softmaxMaxOut, softmaxSumOut, attentionOutOut};
     return aclnn_prepare(&FORWARD, tensors, scaleValueOptional, workspaceSize, executor);
 }
 
 aclnnStatus aclnnFusedFloydAttention(void *workspace, uint64_t workspaceSize, aclOpExecutor *executor,
-                                     aclrtStream stream) {
+                                     aclrtStream stream)
+{
     return aclnn_launch(&FORWARD, workspace, workspaceSize, executor, stream);
 }

@@ -24,7 +24,8 @@ static const aclnn_argument ARGUMENTS[] = {
     {"dv2Out", ACLNN_TYPE_OPERAND, "BHKMD", NULL, false, NATIVE(dv2)},
 };
 
-static floyd_backward_args native_args(const aclnn_executor *executor) {
+static floyd_backward_args native_args(const aclnn_executor *executor)
+{
     floyd_backward_args args = FLOYD_BACKWARD_ARGS_INIT;
     args.scale = executor->scale;
     args.mask_rule = FLOYD_MASK_REPLACE;
@@ -32,13 +33,15 @@ static floyd_backward_args native_args(const aclnn_executor *executor) {
     return args;
 }
 
-static floyd_status query(const aclnn_executor *executor, size_t *bytes) {
+static floyd_status query(const aclnn_executor *executor, size_t *bytes)
+{
     const floyd_backward_args args = native_args(executor);
     const floyd_options options = aclnn_executor_options(executor);
     return floyd_backward_workspace(&args, &options, bytes);
 }
 
-static floyd_status run(const aclnn_executor *executor, void *workspace, size_t bytes) {
+static floyd_status run(const aclnn_executor *executor, void *workspace, size_t bytes)
+{
     const floyd_backward_args args = native_args(executor);
     const floyd_options options = aclnn_executor_options(executor);
     return floyd_backward(&args, &options, workspace, bytes);
@@ -52,7 +55,8 @@ aclnnStatus aclnnFusedFloydAttentionGradGetWorkspaceSize(
     const aclTensor *value2, const aclTensor *dy, const aclTensor *attenMaskOptional, const aclTensor *softmaxMax,
     const aclTensor *softmaxSum, const aclTensor *attentionIn, double scaleValue, const aclTensor *dqOut,
     const aclTensor *dk1Out, const aclTensor *dv1Out, const aclTensor *dk2Out, const aclTensor *dv2Out,
-    uint64_t *workspaceSize, aclOpExecutor **executor) {
+    uint64_t *workspaceSize, aclOpExecutor **executor)
+{
     const aclTensor *tensors[] = {query,      key1,       value1,      key2,  value2, dy,     attenMaskOptional,
                                   softmaxMax, softmaxSum, attentionIn, dqOut, dk1Out, dv1Out, dk2Out,
                                   dv2Out};
@@ -60,6 +64,7 @@ aclnnStatus aclnnFusedFloydAttentionGradGetWorkspaceSize(
 }
 
 aclnnStatus aclnnFusedFloydAttentionGrad(void *workspace, uint64_t workspaceSize, aclOpExecutor *executor,
-                                         aclrtStream stream) {
+                                         aclrtStream stream)
+{
     return aclnn_launch(&GRADIENT, workspace, workspaceSize, executor, stream);
 }

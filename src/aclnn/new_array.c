@@ -20,7 +20,8 @@
 extern void *NEW_ARRAY_NOTHROW(size_t size, const void *nothrow) __attribute__((weak, visibility("default")));
 extern const char _ZSt7nothrow[] __attribute__((weak, visibility("default")));
 
-int64_t *aclnn_new_array(uint64_t count) {
+int64_t *aclnn_new_array(uint64_t count)
+{
     const size_t bytes = (size_t)(count > 0 ? count : 1) * sizeof(int64_t);
     if (NEW_ARRAY_NOTHROW != NULL && (const void *)_ZSt7nothrow != NULL) {
         return NEW_ARRAY_NOTHROW(bytes, _ZSt7nothrow);

@@ -10,7 +10,8 @@
 /* ---- Phase one --------------------------------------------------------------------------------- */
 
 /* The checks before it leave only the environment and sizes beyond 64 bits for the native query to refuse. */
-static aclnnStatus status_of(floyd_status native) {
+static aclnnStatus status_of(floyd_status native)
+{
     switch (native) {
     case FLOYD_OK:
         return ACLNN_SUCCESS;
@@ -26,7 +27,8 @@ static aclnnStatus status_of(floyd_status native) {
     }
 }
 
-static void fill_slot(aclnn_slot *slot, const aclTensor *tensor, const aclnn_layout *layout) {
+static void fill_slot(aclnn_slot *slot, const aclTensor *tensor, const aclnn_layout *layout)
+{
     slot->present = true;
     slot->data = atomic_load(&((aclTensor *)(uintptr_t)tensor)->data);
     slot->place = *layout;
@@ -38,8 +40,8 @@ static void fill_slot(aclnn_slot *slot, const aclTensor *tensor, const aclnn_lay
 }
 
 static aclnnStatus check_all(const aclnn_operator *op, const aclTensor *const *tensors,
-                             const uint64_t *workspace_size, aclOpExecutor *const *executor,
-                             aclnn_layout *layouts) {
+                             const uint64_t *workspace_size, aclOpExecutor *const *executor, aclnn_layout *layouts)
+{
     aclnnStatus status = aclnn_check_present(op, tensors);
     if (status != ACLNN_SUCCESS) return status;
     if (workspace_size == NULL || executor == NULL) {
@@ -50,14 +52,16 @@ static aclnnStatus check_all(const aclnn_operator *op, const aclTensor *const *t
     return status == ACLNN_SUCCESS ? aclnn_check_shapes(op, tensors, layouts) : status;
 }
 
-static aclnnStatus query_workspace(aclnn_executor *made) {
+static aclnnStatus query_workspace(aclnn_executor *made)
+{
     const aclnnStatus status = status_of(made->op->query(made, &made->workspace_bytes));
     if (status == ACLNN_SUCCESS) return status;
     return acl_report(status, "%sGetWorkspaceSize: %s", made->op->name, floyd_last_message());
 }
 
 aclnnStatus aclnn_prepare(const aclnn_operator *op, const aclTensor *const *tensors, double scale,
-                          uint64_t *workspace_size, aclOpExecutor **executor) {
+                          uint64_t *workspace_size, aclOpExecutor **executor)
+{
     aclnn_layout layouts[ACLNN_MAX_ARGUMENTS];
     aclnnStatus status = check_all(op, tensors, workspace_size, executor, layouts);
     if (status != ACLNN_SUCCESS) return status;
@@ -81,7 +85,8 @@ aclnnStatus aclnn_prepare(const aclnn_operator *op, const aclTensor *const *tens
 
 /* ---- Phase two --------------------------------------------------------------------------------- */
 
-static aclnnStatus check_workspace(const aclnn_executor *job) {
+static aclnnStatus check_workspace(const aclnn_executor *job)
+{
     if (job->workspace_given < job->workspace_bytes) {
         return acl_report(ACLNN_ERR_PARAM_INVALID, "%s: workspaceSize is %zu, needs the %zu of phase one",
                           job->op->name, job->workspace_given, job->workspace_bytes);
@@ -93,7 +98,8 @@ static aclnnStatus check_workspace(const aclnn_executor *job) {
     return ACLNN_SUCCESS;
 }
 
-static aclnnStatus check_addresses(const aclnn_executor *job) {
+static aclnnStatus check_addresses(const aclnn_executor *job)
+{
     for (int i = 0; i < job->op->count; i++) {
         if (!job->slots[i].present || job->slots[i].data != NULL) continue;
         return acl_report(ACLNN_ERR_PARAM_NULLPTR, "%s: %s has a NULL address, needs its data", job->op->name,
@@ -102,12 +108,14 @@ static aclnnStatus check_addresses(const aclnn_executor *job) {
     return ACLNN_SUCCESS;
 }
 
-static aclnnStatus report_overlap(const aclnn_operator *op, int i, const char *other) {
+static aclnnStatus report_overlap(const aclnn_operator *op, int i, const char *other)
+{
     return acl_report(ACLNN_ERR_PARAM_INVALID, "%s: %s shares bytes with %s, needs memory of its own", op->name,
                       op->arguments[i].name, other);
 }
 
-static aclnnStatus check_overlap(const aclnn_executor *job) {
+static aclnnStatus check_overlap(const aclnn_executor *job)
+{
     const aclnn_operator *op = job->op;
     const aclnn_layout whole = {0, 0, job->workspace_given < INT64_MAX ? (int64_t)job->workspace_given : INT64_MAX};
     const aclnn_range workspace = aclnn_range_of(job->workspace, &whole);
@@ -127,14 +135,16 @@ static aclnnStatus check_overlap(const aclnn_executor *job) {
     return ACLNN_SUCCESS;
 }
 
-static void take_addresses(aclnn_executor *job) {
+static void take_addresses(aclnn_executor *job)
+{
     for (int i = 0; i < job->op->count; i++) {
         if (job->slots[i].present) job->slots[i].view.data = (char *)job->slots[i].data + job->slots[i].place.first;
     }
 }
 
 /* On the stream's thread. */
-static aclError run_job(void *user) {
+static aclError run_job(void *user)
+{
     const aclnn_executor *job = user;
     const floyd_status status = job->op->run(job, job->workspace, job->workspace_given);
     if (status == FLOYD_OK) return ACL_SUCCESS;
@@ -142,7 +152,8 @@ static aclError run_job(void *user) {
                       floyd_last_message());
 }
 
-static aclnnStatus submit(aclnn_executor *job, aclrtStream stream) {
+static aclnnStatus submit(aclnn_executor *job, aclrtStream stream)
+{
     take_addresses(job);
     const char *name = job->op->name; /* an accepted job may be gone when acl_stream_submit returns */
     const aclError error = acl_stream_submit(stream, (acl_work){run_job, free, job});
@@ -154,7 +165,8 @@ static aclnnStatus submit(aclnn_executor *job, aclrtStream stream) {
 }
 
 aclnnStatus aclnn_launch(const aclnn_operator *op, void *workspace, uint64_t workspace_size,
-                         aclOpExecutor *executor, aclrtStream stream) {
+                         aclOpExecutor *executor, aclrtStream stream)
+{
     if (executor == NULL) return acl_report(ACLNN_ERR_PARAM_NULLPTR, "%s: executor is NULL", op->name);
     aclnn_executor *job;
     aclnnStatus status = aclnn_executor_take(op, executor, &job);

@@ -13,7 +13,8 @@
  * Strides of a dense tensor. One that does not fit in 64 bits becomes INT64_MAX: the operators then find
  * the overflow in the sizes themselves.
  */
-static void dense_strides(uint64_t axes, const int64_t *size, int64_t *stride) {
+static void dense_strides(uint64_t axes, const int64_t *size, int64_t *stride)
+{
     int64_t step = 1;
     for (uint64_t a = axes; a-- > 0;) {
         stride[a] = step;
@@ -21,7 +22,8 @@ static void dense_strides(uint64_t axes, const int64_t *size, int64_t *stride) {
     }
 }
 
-static aclnnStatus check_axes(const char *function, const char *name, const int64_t *dims, uint64_t count) {
+static aclnnStatus check_axes(const char *function, const char *name, const int64_t *dims, uint64_t count)
+{
     if (dims == NULL && count > 0) {
         return acl_report(ACLNN_ERR_PARAM_NULLPTR, "%s: %s is NULL, needs %llu dimensions", function, name,
                           (unsigned long long)count);
@@ -33,14 +35,16 @@ static aclnnStatus check_axes(const char *function, const char *name, const int6
     return ACLNN_SUCCESS;
 }
 
-static void copy_axes(int64_t *to, const int64_t *from, uint64_t count) {
+static void copy_axes(int64_t *to, const int64_t *from, uint64_t count)
+{
     if (count > 0) memcpy(to, from, count * sizeof *to);
 }
 
 /* The arguments have passed check_axes. */
 static void describe(aclTensor *tensor, const int64_t *dims, uint64_t axes, aclDataType dtype,
                      const int64_t *stride, int64_t offset, aclFormat format, const int64_t *storage,
-                     uint64_t storage_axes, void *data) {
+                     uint64_t storage_axes, void *data)
+{
     tensor->dtype = dtype;
     tensor->format = format;
     tensor->axes = axes;
@@ -58,7 +62,8 @@ static void describe(aclTensor *tensor, const int64_t *dims, uint64_t axes, aclD
 
 aclTensor *aclCreateTensor(const int64_t *viewDims, uint64_t viewDimsNum, aclDataType dataType,
                            const int64_t *stride, int64_t offset, aclFormat format, const int64_t *storageDims,
-                           uint64_t storageDimsNum, void *tensorData) {
+                           uint64_t storageDimsNum, void *tensorData)
+{
     if (check_axes("aclCreateTensor", "viewDims", viewDims, viewDimsNum) != ACLNN_SUCCESS ||
         check_axes("aclCreateTensor", "storageDims", storageDims, storageDimsNum) != ACLNN_SUCCESS) {
         return NULL;
@@ -75,7 +80,8 @@ aclTensor *aclCreateTensor(const int64_t *viewDims, uint64_t viewDimsNum, aclDat
 
 aclnnStatus aclInitTensor(aclTensor *tensor, const int64_t *viewDims, uint64_t viewDimsNum, aclDataType dataType,
                           const int64_t *stride, int64_t offset, aclFormat format, const int64_t *storageDims,
-                          uint64_t storageDimsNum, void *tensorDataAddr) {
+                          uint64_t storageDimsNum, void *tensorDataAddr)
+{
     if (tensor == NULL) return acl_report(ACLNN_ERR_PARAM_NULLPTR, "aclInitTensor: tensor is NULL");
     aclnnStatus status = check_axes("aclInitTensor", "viewDims", viewDims, viewDimsNum);
     if (status == ACLNN_SUCCESS) status = check_axes("aclInitTensor", "storageDims", storageDims, storageDimsNum);
@@ -85,17 +91,20 @@ aclnnStatus aclInitTensor(aclTensor *tensor, const int64_t *viewDims, uint64_t v
     return ACLNN_SUCCESS;
 }
 
-aclnnStatus aclDestroyTensor(const aclTensor *tensor) {
+aclnnStatus aclDestroyTensor(const aclTensor *tensor)
+{
     free((void *)(uintptr_t)tensor);
     return ACLNN_SUCCESS;
 }
 
-static aclnnStatus null_argument(const char *function) {
+static aclnnStatus null_argument(const char *function)
+{
     return acl_report(ACLNN_ERR_PARAM_NULLPTR, "%s: an argument is NULL, needs all of them", function);
 }
 
 static aclnnStatus hand_out(const char *function, const int64_t *from, uint64_t count, int64_t **values,
-                            uint64_t *n) {
+                            uint64_t *n)
+{
     int64_t *copy = aclnn_new_array(count);
     if (copy == NULL) return acl_report(ACLNN_ERR_INNER_NULLPTR, "%s: no memory", function);
     copy_axes(copy, from, count);
@@ -104,52 +113,61 @@ static aclnnStatus hand_out(const char *function, const int64_t *from, uint64_t 
     return ACLNN_SUCCESS;
 }
 
-aclnnStatus aclGetViewShape(const aclTensor *tensor, int64_t **viewDims, uint64_t *viewDimsNum) {
+aclnnStatus aclGetViewShape(const aclTensor *tensor, int64_t **viewDims, uint64_t *viewDimsNum)
+{
     if (tensor == NULL || viewDims == NULL || viewDimsNum == NULL) return null_argument("aclGetViewShape");
     return hand_out("aclGetViewShape", tensor->size, tensor->axes, viewDims, viewDimsNum);
 }
 
-aclnnStatus aclGetStorageShape(const aclTensor *tensor, int64_t **storageDims, uint64_t *storageDimsNum) {
+aclnnStatus aclGetStorageShape(const aclTensor *tensor, int64_t **storageDims, uint64_t *storageDimsNum)
+{
     if (tensor == NULL || storageDims == NULL || storageDimsNum == NULL) return null_argument("aclGetStorageShape");
     return hand_out("aclGetStorageShape", tensor->storage_size, tensor->storage_axes, storageDims, storageDimsNum);
 }
 
-aclnnStatus aclGetViewStrides(const aclTensor *tensor, int64_t **stridesValue, uint64_t *stridesNum) {
+aclnnStatus aclGetViewStrides(const aclTensor *tensor, int64_t **stridesValue, uint64_t *stridesNum)
+{
     if (tensor == NULL || stridesValue == NULL || stridesNum == NULL) return null_argument("aclGetViewStrides");
     return hand_out("aclGetViewStrides", tensor->stride, tensor->axes, stridesValue, stridesNum);
 }
 
-aclnnStatus aclGetViewOffset(const aclTensor *tensor, int64_t *offset) {
+aclnnStatus aclGetViewOffset(const aclTensor *tensor, int64_t *offset)
+{
     if (tensor == NULL || offset == NULL) return null_argument("aclGetViewOffset");
     *offset = tensor->offset;
     return ACLNN_SUCCESS;
 }
 
-aclnnStatus aclGetFormat(const aclTensor *tensor, aclFormat *format) {
+aclnnStatus aclGetFormat(const aclTensor *tensor, aclFormat *format)
+{
     if (tensor == NULL || format == NULL) return null_argument("aclGetFormat");
     *format = tensor->format;
     return ACLNN_SUCCESS;
 }
 
-aclnnStatus aclGetDataType(const aclTensor *tensor, aclDataType *dataType) {
+aclnnStatus aclGetDataType(const aclTensor *tensor, aclDataType *dataType)
+{
     if (tensor == NULL || dataType == NULL) return null_argument("aclGetDataType");
     *dataType = tensor->dtype;
     return ACLNN_SUCCESS;
 }
 
-aclnnStatus aclSetRawTensorAddr(aclTensor *tensor, void *addr) {
+aclnnStatus aclSetRawTensorAddr(aclTensor *tensor, void *addr)
+{
     if (tensor == NULL) return null_argument("aclSetRawTensorAddr");
     atomic_store(&tensor->data, addr);
     return ACLNN_SUCCESS;
 }
 
-aclnnStatus aclGetRawTensorAddr(const aclTensor *tensor, void **addr) {
+aclnnStatus aclGetRawTensorAddr(const aclTensor *tensor, void **addr)
+{
     if (tensor == NULL || addr == NULL) return null_argument("aclGetRawTensorAddr");
     *addr = atomic_load(&tensor->data);
     return ACLNN_SUCCESS;
 }
 
-aclTensorList *aclCreateTensorList(const aclTensor *const *value, uint64_t size) {
+aclTensorList *aclCreateTensorList(const aclTensor *const *value, uint64_t size)
+{
     aclTensorList *list = NULL;
     if ((value != NULL || size == 0) && size <= (SIZE_MAX - sizeof *list) / sizeof *value) {
         list = malloc(sizeof *list + (size_t)size * sizeof *value);
@@ -165,13 +183,15 @@ aclTensorList *aclCreateTensorList(const aclTensor *const *value, uint64_t size)
     return list;
 }
 
-aclnnStatus aclDestroyTensorList(const aclTensorList *array) {
+aclnnStatus aclDestroyTensorList(const aclTensorList *array)
+{
     for (uint64_t i = 0; array != NULL && i < array->count; i++) (void)aclDestroyTensor(array->tensors[i]);
     free((void *)(uintptr_t)array);
     return ACLNN_SUCCESS;
 }
 
-aclnnStatus aclGetTensorListSize(const aclTensorList *tensorList, uint64_t *size) {
+aclnnStatus aclGetTensorListSize(const aclTensorList *tensorList, uint64_t *size)
+{
     if (tensorList == NULL || size == NULL) return null_argument("aclGetTensorListSize");
     *size = tensorList->count;
     return ACLNN_SUCCESS;

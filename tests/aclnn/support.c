@@ -2,6 +2,7 @@
 #include "support.h"
 
 #include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -106,7 +107,7 @@ static void fill_statistics(problem *p)
     }
 }
 
-void call_open(call *c, const operator_case *op, const spec *s)
+void call_open_unfilled(call *c, const operator_case *op, const spec *s)
 {
     spec eight = *s;
     eight.R = 8;
@@ -172,6 +173,34 @@ void call_check(call *c)
 void call_untouched(call *c)
 {
     for (int i = c->op->inputs; i < c->op->count; i++) assert_true(tensor_untouched(call_tensor(c, i)));
+}
+
+#define STALE_SIZE 12345u
+#define STALE_EXECUTOR ((aclOpExecutor *)&OPERATORS)
+
+void call_refused(call *c, aclnnStatus status, const char *name, const char *word)
+{
+    c->workspace_bytes = STALE_SIZE;
+    c->executor = STALE_EXECUTOR;
+    assert_int_equal(call_phase_one(c), status);
+    char named[64];
+    (void)snprintf(named, sizeof named, "GetWorkspaceSize: %s ", name);
+    expect_message(c->op->name, named, word, "needs", NULL);
+    assert_int_equal(c->workspace_bytes, STALE_SIZE);
+    assert_ptr_equal(c->executor, STALE_EXECUTOR);
+}
+
+void call_accepted(call *c)
+{
+    c->workspace_bytes = STALE_SIZE;
+    assert_int_equal(call_phase_one(c), ACLNN_SUCCESS);
+    assert_int_equal(aclDestroyAclOpExecutor(c->executor), ACLNN_SUCCESS);
+}
+
+void call_close_untouched(call *c)
+{
+    call_untouched(c);
+    call_close(c);
 }
 
 void expect_same_outputs(const call *a, const call *b)

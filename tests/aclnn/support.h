@@ -84,6 +84,12 @@ void call_run(call *c);
 void call_check(call *c);
 /* No byte of any output was written. */
 void call_untouched(call *c);
+/* Phase one refuses with this status and a message with these words about this argument, and answers nothing. */
+void call_refused(call *c, aclnnStatus status, const char *name, const char *word);
+/* Phase one succeeds. The executor is destroyed. */
+void call_accepted(call *c);
+/* Whatever phase one said, it has written nothing. */
+void call_close_untouched(call *c);
 void expect_same_outputs(const call *a, const call *b);
 
 aclTensor *operand_tensor(const operand *o);

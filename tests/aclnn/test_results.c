@@ -92,7 +92,8 @@ static void test_float_output_beside_half(void **state)
         }
         assert_true(finer > tensor_count(y) / 2);
         call_close(&wide);
-        call_open(&wide, &FORWARD, (s.wide = 0, &s));
+        s.wide = 0;
+        call_open(&wide, &FORWARD, &s);
         run_alike(&half, &wide);
         call_close(&half);
         call_close(&wide);
