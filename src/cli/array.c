@@ -68,6 +68,6 @@ void place_data(array *a, const uint8_t *data, int64_t bytes)
         a->data = (void *)data;
         return;
     }
-    a->data = allocate((size_t)bytes, "a tensor at an odd address");
-    memcpy(a->data, data, (size_t)bytes);
+    a->data = a->copy = allocate((size_t)bytes, "a tensor at an odd address");
+    memcpy(a->copy, data, (size_t)bytes);
 }

@@ -31,6 +31,7 @@ typedef struct array {
     int64_t size[MAX_RANK];
     int64_t stride[MAX_RANK]; /* in elements */
     void *data;
+    void *copy; /* to be freed; NULL where data lie in the file */
 } array;
 
 /*

@@ -97,6 +97,11 @@ void bundle_read(bundle *b, const char *path)
     read_safetensors(b, &m);
 }
 
+void free_bundle(bundle *b)
+{
+    for (int i = 0; i < TENSOR_NAMES; i++) free(b->found[i].copy);
+}
+
 void bundle_require(const bundle *b, unsigned required, const char *advice)
 {
     char *missing = NULL;

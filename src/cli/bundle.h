@@ -31,6 +31,8 @@ typedef struct bundle {
 /* Adds what a safetensors file, or a directory of NAME.npy, holds. Ends the command at the first thing wrong. */
 void bundle_read(bundle *b, const char *path);
 
+void free_bundle(bundle *b);
+
 /* For the readers of each format. `name` is a name of the file's own: what is not in the list is ignored. */
 bool bundle_wants(const char *name, tensor_name *which);
 void bundle_add(bundle *b, tensor_name which, const array *a);

@@ -208,11 +208,23 @@ static double largest(const series *s)
     return value;
 }
 
+/*
+ * What the error of an output is measured by: its largest value. A gradient's by that of all gradients: where one
+ * pivot has all the weight, dq, dk1 and dk2 all but cancel, and what cancelled is to be seen in dv1 and dv2.
+ */
+static double measure_of(const comparison *c, trial_tensor which)
+{
+    if (which < TRIAL_DQ) return largest(&c->of[which - TRIAL_Y]);
+    double value = 0;
+    for (int i = TRIAL_DQ; i < TRIAL_TENSORS; i++) value = fmax(value, largest(&c->of[i - TRIAL_Y]));
+    return value;
+}
+
 static void judge_series(const comparison *c, trial_tensor which, verdict *v)
 {
     const series *s = &c->of[which - TRIAL_Y];
     const double inside = c->trial->problem.dtype == FLOYD_F64 ? 0x1p-53 : 0x1p-24;
-    const double accumulated = FACTOR * inside * largest(s);
+    const double accumulated = FACTOR * inside * measure_of(c, which);
     double relative, absolute;
     rounding_of(c->trial->tensor[which].dtype, &relative, &absolute);
     for (size_t i = 0; i < s->count; i++) {

@@ -41,7 +41,7 @@ static void print_text(const machine *m)
     for (int i = 0; i < VARIABLES; i++)
         if (getenv(variables[i])) printf("setting    %s=%s\n", variables[i], getenv(variables[i]));
     for (int i = 0; floyd_isa_describe(i, &isa) == FLOYD_OK; i++)
-        printf("%-10s %-9s %-8s %s\n", i ? "" : "kernels", isa.name,
+        printf("%-10s %-13s %-7s %s\n", i ? "" : "kernels", isa.name,
                isa.chosen      ? "runs"
                : isa.supported ? "could"
                                : "cannot",

@@ -148,6 +148,7 @@ static void finish(run *r, const char *what, double started)
     progress_erase();
     stop_if_interrupted();
     check_mappings();
+    free_bundle(&r->in);
     write_results(&r->out);
     summarize(r, what, seconds);
 }
