@@ -145,11 +145,12 @@ static void summarize(const run *r, const char *what, double seconds)
 static void finish(run *r, const char *what, double started)
 {
     const double seconds = monotonic_seconds() - started;
-    progress_erase();
     stop_if_interrupted();
     check_mappings();
     free_bundle(&r->in);
+    progress_note("writing to the disk");
     write_results(&r->out);
+    progress_erase();
     summarize(r, what, seconds);
 }
 

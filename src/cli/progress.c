@@ -14,7 +14,7 @@
 
 /* A run that is over sooner than QUIET_SECONDS shows no bar: it would only flicker. */
 static const double QUIET_SECONDS = 0.25, REDRAW_SECONDS = 0.1;
-enum { BAR_WIDEST = 50, BAR_NARROWEST = 8, COLUMNS_UNKNOWN = 80, TIME_TEXT = 32 };
+enum { BAR_WIDEST = 50, BAR_NARROWEST = 8, COLUMNS_UNKNOWN = 80, TIME_TEXT = 32, LABEL_WIDTH = 8 };
 
 static struct {
     bool wanted;
@@ -84,10 +84,10 @@ static void draw(double share, double elapsed)
 {
     char left[TIME_TEXT] = "-:--";
     if (share > 0) time_text(left, elapsed / share * (1 - share));
-    /* label, two frames, " 100%  ", the time, " left", and a column that stays free so that no terminal wraps */
-    int width = terminal_columns() - (int)(strlen(bar.label) + strlen(left)) - 17;
+    /* label, " [", "] 100%  ", the time, " left", and a column that stays free so that no terminal wraps */
+    int width = terminal_columns() - LABEL_WIDTH - (int)strlen(left) - 16;
     if (width > BAR_WIDEST) width = BAR_WIDEST;
-    fprintf(stderr, "\r%s ", bar.label);
+    fprintf(stderr, "\r%-*s ", LABEL_WIDTH, bar.label);
     if (width >= BAR_NARROWEST) {
         fputc('[', stderr);
         draw_cells(share, width);
@@ -108,6 +108,14 @@ int progress_step(void *unused, int64_t done, int64_t total)
     bar.drawn = now;
     draw(bar.from + (bar.to - bar.from) * (total > 0 ? (double)done / (double)total : 1), elapsed);
     return 0;
+}
+
+void progress_note(const char *note)
+{
+    if (!bar.wanted) return;
+    fprintf(stderr, "\r%s\033[K", note);
+    fflush(stderr);
+    bar.shown = 1;
 }
 
 bool progress_is_shown(void)

@@ -22,6 +22,9 @@ void progress_phase(const char *label, double from, double to);
 /* A floyd_progress_fn: draws now and then, and cancels when an interrupt has come. */
 int progress_step(void *unused, int64_t done, int64_t total);
 
+/* Shows this instead of a bar, until progress_erase. */
+void progress_note(const char *note);
+
 void progress_erase(void);
 bool progress_is_shown(void);
 

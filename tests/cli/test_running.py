@@ -57,7 +57,7 @@ def test_bar_on_a_terminal(problem, out):
     assert len(frames(drawn)) >= 4
     shares = [int(re.search(r"(\d+)%", frame)[1]) for frame in frames(drawn)]
     assert shares == sorted(shares) and 0 < shares[-1] <= 100
-    assert re.fullmatch(r"forward \[█+[ ▏▎▍▌▋▊▉]* *\] +\d+%  \d+:\d\d left\x1b\[K", frames(drawn)[-1])
+    assert re.fullmatch(r"forward  \[█+[ ▏▎▍▌▋▊▉]* *\] +\d+%  \d+:\d\d left\x1b\[K", frames(drawn)[-1])
     last = drawn.split("\r\x1b[K")[-1]
     assert last.startswith("forward of B,H,N,M,K,D = 1,2,3,5,7,4 in F32:") and f"wrote {out}" in last
 
