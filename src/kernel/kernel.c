@@ -8,6 +8,14 @@
 #include "backward_tile.h"
 #include "forward_tile.h"
 
+static void prefetch(const floyd_view *src, ptrdiff_t slab, ptrdiff_t rows, ptrdiff_t columns)
+{
+    ahead_list next = {0};
+    ahead_add_view(&next, src, slab, rows, columns);
+    next.budget = next.lines;
+    ahead_pull(&next);
+}
+
 static void pack(const floyd_view *src, ptrdiff_t slab, ptrdiff_t rows, ptrdiff_t columns, void *dst, ptrdiff_t ld)
 {
     pack_image(src, slab, rows, columns, dst, ld);
@@ -31,7 +39,8 @@ static void read_stats(const floyd_view *src, ptrdiff_t slab, ptrdiff_t rows, vo
 }
 
 const floyd_kernels FLOYD_NAME(floyd_kernels);
-const floyd_kernels FLOYD_NAME(floyd_kernels) = {.pack = pack,
+const floyd_kernels FLOYD_NAME(floyd_kernels) = {.prefetch = prefetch,
+                                                 .pack = pack,
                                                  .pack_pairs = pack_pairs_image,
                                                  .pack_transposed = pack_transposed,
                                                  .merge = merge,

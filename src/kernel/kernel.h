@@ -85,6 +85,8 @@ typedef struct floyd_backward_tile {
 } floyd_backward_tile;
 
 typedef struct floyd_kernels {
+    /* Asks for a slab that will be packed soon. It may lie outside the tensor. */
+    void (*prefetch)(const floyd_view *src, ptrdiff_t slab, ptrdiff_t rows, ptrdiff_t columns);
     /* dst[r][0..ld) = the columns of slab `slab` of src, widened, zeros after them. */
     void (*pack)(const floyd_view *src, ptrdiff_t slab, ptrdiff_t rows, ptrdiff_t columns, void *dst, ptrdiff_t ld);
     /* Both images of slab n of an nm face: rows n of by_n [n][m][ldd] and of by_m [m][n][ldd]. */

@@ -62,8 +62,10 @@ static void begin(const forward_task *t, int64_t i)
     const floyd_forward_tile tile = tile_of(t, i);
     const floyd_view q = pairs(t, FLOYD_ROLE_Q, i), y = pairs(t, FLOYD_ROLE_Y, i);
     const floyd_view max = pairs(t, FLOYD_ROLE_MAX, i), sum = pairs(t, FLOYD_ROLE_SUM, i);
-    for (int64_t n = 0; n < tile.n; n++)
+    for (int64_t n = 0; n < tile.n; n++) {
+        if (n + 1 < tile.n) run->kernels->prefetch(&q, n + 1, tile.m, tile.d);
         run->kernels->pack_pairs(&q, n, tile.m, tile.d, tile.layout, (void *)tile.q_n, (void *)tile.q_m);
+    }
     run->kernels->forward_begin(&tile, run->problem->continued ? &y : NULL, &max, &sum);
 }
 
