@@ -134,7 +134,9 @@ typedef struct floyd_options {
 } floyd_options;
 
 #define FLOYD_OPTIONS_INIT                                                                                         \
-    { sizeof(floyd_options), 0, NULL, NULL }
+    {                                                                                                              \
+        sizeof(floyd_options), 0, NULL, NULL                                                                       \
+    }
 
 /*
  * FLOYDATTN_NUM_THREADS if it is a positive number, else OMP_NUM_THREADS likewise (of a list "4,2" the
@@ -165,7 +167,9 @@ typedef struct floyd_forward_args {
 } floyd_forward_args;
 
 #define FLOYD_FORWARD_ARGS_INIT                                                                                    \
-    { sizeof(floyd_forward_args), 1.0, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, 0 }
+    {                                                                                                              \
+        sizeof(floyd_forward_args), 1.0, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, 0                   \
+    }
 
 /*
  * The workspace that floyd_forward needs for these tensors (their data is not looked at) and options
@@ -248,10 +252,11 @@ FLOYD_API floyd_status floyd_backward(const floyd_backward_args *args, const flo
 
 /*
  * One instruction set that the library knows. The best supported one runs, unless the environment
- * variable FLOYDATTN_ISA names another (read once, at the first call that needs it).
+ * variable FLOYDATTN_ISA names another (read once, at the first call that needs it). All but "portable" on a
+ * processor of the x86-64 baseline use fused multiply-add, and give the same bits.
  */
 typedef struct floyd_isa {
-    const char *name;   /* "avx2", "portable": values of FLOYDATTN_ISA */
+    const char *name;   /* a value of FLOYDATTN_ISA: "avx2", "portable-fma", "portable" */
     int supported;      /* 1 if this processor and operating system can run it */
     int chosen;         /* 1 for the one that runs */
     const char *reason; /* why it runs or does not, in words */
