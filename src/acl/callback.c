@@ -34,22 +34,26 @@ static acl_monitor monitor;         /* guards what follows, and the state of eve
 static subscription *subscriptions; /* one for each stream at most */
 static call *posted;                /* in order */
 
-static void make_monitor(void) {
+static void make_monitor(void)
+{
     usable = acl_monitor_init(&monitor);
 }
 
-static bool lock_calls(void) {
+static bool lock_calls(void)
+{
     pthread_once(&once, make_monitor);
     if (usable) acl_monitor_lock(&monitor);
     return usable;
 }
 
-static void unlock_calls(void) {
+static void unlock_calls(void)
+{
     acl_monitor_unlock(&monitor);
 }
 
 /* The child has none of the threads that subscribed or wait here: it begins with nothing. */
-void acl_callback_fork(acl_fork_phase phase) {
+void acl_callback_fork(acl_fork_phase phase)
+{
     if (phase == ACL_FORK_BEFORE) {
         lock_calls();
     } else if (phase == ACL_FORK_PARENT) {
@@ -61,24 +65,28 @@ void acl_callback_fork(acl_fork_phase phase) {
     }
 }
 
-static void unreference(call *c) {
+static void unreference(call *c)
+{
     if (--c->references == 0) free(c);
 }
 
-static subscription **find_subscription(aclrtStream stream) {
+static subscription **find_subscription(aclrtStream stream)
+{
     subscription **s = &subscriptions;
     while (*s != NULL && (*s)->stream != stream) s = &(*s)->next;
     return s;
 }
 
-static bool is_subscribed(uint64_t thread) {
+static bool is_subscribed(uint64_t thread)
+{
     const subscription *s = subscriptions;
     while (s != NULL && s->thread != thread) s = s->next;
     return s != NULL;
 }
 
 /* Removes the subscription at s, and the calls of its stream that have not begun. */
-static void end_subscription(subscription **s) {
+static void end_subscription(subscription **s)
+{
     subscription *gone = *s;
     *s = gone->next;
     for (call **p = &posted; *p != NULL;) {
@@ -95,14 +103,16 @@ static void end_subscription(subscription **s) {
     acl_monitor_broadcast(&monitor);
 }
 
-void acl_callback_forget(aclrtStream stream) {
+void acl_callback_forget(aclrtStream stream)
+{
     if (!lock_calls()) return;
     subscription **s = find_subscription(stream);
     if (*s != NULL) end_subscription(s);
     unlock_calls();
 }
 
-static aclError subscribe(const char *function, uint64_t thread, aclrtStream stream) {
+static aclError subscribe(const char *function, uint64_t thread, aclrtStream stream)
+{
     subscription *fresh = malloc(sizeof *fresh);
     if (fresh == NULL || !lock_calls()) {
         free(fresh);
@@ -119,7 +129,8 @@ static aclError subscribe(const char *function, uint64_t thread, aclrtStream str
                       function);
 }
 
-aclError aclrtSubscribeReport(uint64_t threadId, aclrtStream stream) {
+aclError aclrtSubscribeReport(uint64_t threadId, aclrtStream stream)
+{
     acl_stream *found;
     aclError status = acl_stream_get(__func__, stream, &found);
     if (status != ACL_SUCCESS) return status;
@@ -128,7 +139,8 @@ aclError aclrtSubscribeReport(uint64_t threadId, aclrtStream stream) {
     return status;
 }
 
-static aclError unsubscribe(const char *function, uint64_t thread, aclrtStream stream) {
+static aclError unsubscribe(const char *function, uint64_t thread, aclrtStream stream)
+{
     if (!lock_calls()) return acl_report_no_memory(function);
     subscription **s = find_subscription(stream);
     bool right = *s != NULL && (*s)->thread == thread;
@@ -139,7 +151,8 @@ static aclError unsubscribe(const char *function, uint64_t thread, aclrtStream s
                       function);
 }
 
-aclError aclrtUnSubscribeReport(uint64_t threadId, aclrtStream stream) {
+aclError aclrtUnSubscribeReport(uint64_t threadId, aclrtStream stream)
+{
     acl_stream *found;
     aclError status = acl_stream_get(__func__, stream, &found);
     if (status != ACL_SUCCESS) return status;
@@ -150,7 +163,8 @@ aclError aclrtUnSubscribeReport(uint64_t threadId, aclrtStream stream) {
 
 /* ---- On the stream's thread --------------------------------------------------------------------------------- */
 
-static void post(call *c) {
+static void post(call *c)
+{
     call **end = &posted;
     while (*end != NULL) end = &(*end)->next;
     *end = c;
@@ -159,7 +173,8 @@ static void post(call *c) {
     acl_monitor_broadcast(&monitor);
 }
 
-static aclError run_call(void *user) {
+static aclError run_call(void *user)
+{
     static const acl_deadline never = {.forever = true};
     call *c = user;
     lock_calls();
@@ -178,13 +193,15 @@ static aclError run_call(void *user) {
                       "aclrtLaunchCallback: the thread was unsubscribed before the callback began");
 }
 
-static void drop_call(void *user) {
+static void drop_call(void *user)
+{
     lock_calls();
     unreference(user);
     unlock_calls();
 }
 
-static aclError launch(const char *function, acl_stream *stream, aclrtCallback fn, void *user, bool blocks) {
+static aclError launch(const char *function, acl_stream *stream, aclrtCallback fn, void *user, bool blocks)
+{
     call *c = malloc(sizeof *c);
     if (c == NULL || !lock_calls()) {
         free(c);
@@ -202,8 +219,8 @@ static aclError launch(const char *function, acl_stream *stream, aclrtCallback f
     return status;
 }
 
-aclError aclrtLaunchCallback(aclrtCallback fn, void *userData, aclrtCallbackBlockType blockType,
-                             aclrtStream stream) {
+aclError aclrtLaunchCallback(aclrtCallback fn, void *userData, aclrtCallbackBlockType blockType, aclrtStream stream)
+{
     if (fn == NULL) return acl_report_null(__func__, "fn");
     if (blockType != ACL_CALLBACK_NO_BLOCK && blockType != ACL_CALLBACK_BLOCK) {
         return acl_report(ACL_ERROR_RT_PARAM_INVALID, "%s: blockType is %d, which is no aclrtCallbackBlockType",
@@ -222,13 +239,15 @@ typedef struct host_call {
     void *user;
 } host_call;
 
-static aclError run_host_call(void *user) {
+static aclError run_host_call(void *user)
+{
     const host_call *c = user;
     c->function(c->user);
     return ACL_SUCCESS;
 }
 
-aclError aclrtLaunchHostFunc(aclrtStream stream, aclrtHostFunc fn, void *args) {
+aclError aclrtLaunchHostFunc(aclrtStream stream, aclrtHostFunc fn, void *args)
+{
     if (fn == NULL) return acl_report_null(__func__, "fn");
     acl_stream *found;
     aclError status = acl_stream_get(__func__, stream, &found);
@@ -248,7 +267,8 @@ aclError aclrtLaunchHostFunc(aclrtStream stream, aclrtHostFunc fn, void *args) {
 /* ---- On the subscribed thread ------------------------------------------------------------------------------- */
 
 /* Takes the first call for the thread out of the queue, with the queue's reference; NULL if there is none. */
-static call *take_call(uint64_t thread) {
+static call *take_call(uint64_t thread)
+{
     call **p = &posted;
     while (*p != NULL && (*p)->thread != thread) p = &(*p)->next;
     call *c = *p;
@@ -259,7 +279,8 @@ static call *take_call(uint64_t thread) {
     return c;
 }
 
-static void make_call(call *c) {
+static void make_call(call *c)
+{
     bool before = acl_enter_callback(true);
     c->function(c->user);
     acl_enter_callback(before);
@@ -270,7 +291,8 @@ static void make_call(call *c) {
     unlock_calls();
 }
 
-aclError aclrtProcessReport(int32_t timeout) {
+aclError aclrtProcessReport(int32_t timeout)
+{
     aclError status = acl_check_timeout(__func__, timeout);
     if (status == ACL_SUCCESS) status = acl_check_may_wait(__func__);
     if (status != ACL_SUCCESS) return status;

@@ -10,12 +10,14 @@ static _Thread_local struct {
     unsigned fork_count;
 } current;
 
-void acl_context_set_current(aclrtContext context) {
+void acl_context_set_current(aclrtContext context)
+{
     current.context = context;
     current.fork_count = acl_fork_count();
 }
 
-aclError acl_context_current(const char *function, acl_context **context) {
+aclError acl_context_current(const char *function, acl_context **context)
+{
     *context = NULL;
     if (current.context == NULL) {
         return acl_report(ACL_ERROR_RT_CONTEXT_NULL,
@@ -33,18 +35,21 @@ aclError acl_context_current(const char *function, acl_context **context) {
     return acl_report(ACL_ERROR_RT_CONTEXT_NULL, "%s: this thread's context was destroyed", function);
 }
 
-aclError acl_check_context(const char *function) {
+aclError acl_check_context(const char *function)
+{
     acl_context *context;
     aclError status = acl_context_current(function, &context);
     if (status == ACL_SUCCESS) acl_put(&context->object);
     return status;
 }
 
-static void free_context(acl_object *object) {
+static void free_context(acl_object *object)
+{
     free(object);
 }
 
-aclError acl_context_create(const char *function, int32_t device, acl_context **context) {
+aclError acl_context_create(const char *function, int32_t device, acl_context **context)
+{
     *context = NULL;
     acl_context *made = calloc(1, sizeof *made);
     if (made == NULL) return acl_report_no_memory(function);
@@ -62,7 +67,8 @@ aclError acl_context_create(const char *function, int32_t device, acl_context **
     return ACL_SUCCESS;
 }
 
-static void end_streams(const acl_context *context) {
+static void end_streams(const acl_context *context)
+{
     size_t cursor = 0;
     for (acl_object *o; (o = acl_next(ACL_KIND_STREAM, &cursor)) != NULL; acl_put(o)) {
         acl_stream *stream = (acl_stream *)o;
@@ -70,7 +76,8 @@ static void end_streams(const acl_context *context) {
     }
 }
 
-aclError acl_context_destroy(const char *function, aclrtContext handle) {
+aclError acl_context_destroy(const char *function, aclrtContext handle)
+{
     /* Closed first: no stream can join a context that is not in the table. */
     acl_context *context = (acl_context *)acl_close(handle, ACL_KIND_CONTEXT);
     if (context == NULL) {
@@ -82,7 +89,8 @@ aclError acl_context_destroy(const char *function, aclrtContext handle) {
     return ACL_SUCCESS;
 }
 
-aclError aclrtCreateContext(aclrtContext *context, int32_t deviceId) {
+aclError aclrtCreateContext(aclrtContext *context, int32_t deviceId)
+{
     if (context == NULL) return acl_report_null(__func__, "context");
     aclError status = acl_check_device(__func__, deviceId);
     acl_context *made;
@@ -93,7 +101,8 @@ aclError aclrtCreateContext(aclrtContext *context, int32_t deviceId) {
     return ACL_SUCCESS;
 }
 
-aclError aclrtDestroyContext(aclrtContext context) {
+aclError aclrtDestroyContext(aclrtContext context)
+{
     if (context == NULL) return acl_report_null(__func__, "context");
     aclError status = acl_check_may_wait(__func__);
     if (status != ACL_SUCCESS) return status;
@@ -104,7 +113,8 @@ aclError aclrtDestroyContext(aclrtContext context) {
     return acl_context_destroy(__func__, context);
 }
 
-aclError aclrtSetCurrentContext(aclrtContext context) {
+aclError aclrtSetCurrentContext(aclrtContext context)
+{
     if (context == NULL) return acl_report_null(__func__, "context");
     acl_object *object = acl_get(context, ACL_KIND_CONTEXT);
     if (object == NULL) {
@@ -115,7 +125,8 @@ aclError aclrtSetCurrentContext(aclrtContext context) {
     return ACL_SUCCESS;
 }
 
-aclError aclrtGetCurrentContext(aclrtContext *context) {
+aclError aclrtGetCurrentContext(aclrtContext *context)
+{
     if (context == NULL) return acl_report_null(__func__, "context");
     aclError status = acl_check_context(__func__);
     if (status == ACL_SUCCESS) *context = current.context;

@@ -17,7 +17,8 @@ typedef struct copy_work {
     unsigned char staged[]; /* what from points to, with ACL_MEMCPY_HOST_TO_BUF_TO_DEVICE */
 } copy_work;
 
-static aclError run_copy(void *user) {
+static aclError run_copy(void *user)
+{
     const copy_work *w = user;
     if (w->from != NULL)
         memmove(w->to, w->from, w->count);
@@ -26,14 +27,16 @@ static aclError run_copy(void *user) {
     return ACL_SUCCESS;
 }
 
-static aclError check_range(const char *function, size_t count, size_t room) {
+static aclError check_range(const char *function, size_t count, size_t room)
+{
     if (count <= room) return ACL_SUCCESS;
     return acl_report(ACL_ERROR_RT_PARAM_INVALID, "%s: count is %zu; it needs %zu, the destination's size, or less",
                       function, count, room);
 }
 
 static aclError check_copy(const char *function, const void *dst, size_t room, const void *src, size_t count,
-                           aclrtMemcpyKind kind) {
+                           aclrtMemcpyKind kind)
+{
     if (dst == NULL) return acl_report_null(function, "dst");
     if (src == NULL) return acl_report_null(function, "src");
     if ((int)kind < (int)ACL_MEMCPY_HOST_TO_HOST || (int)kind > (int)ACL_MEMCPY_INTER_DEVICE_TO_DEVICE) {
@@ -43,13 +46,15 @@ static aclError check_copy(const char *function, const void *dst, size_t room, c
     return check_range(function, count, room);
 }
 
-static aclError check_set(const char *function, const void *ptr, size_t room, size_t count) {
+static aclError check_set(const char *function, const void *ptr, size_t room, size_t count)
+{
     if (ptr == NULL) return acl_report_null(function, "devPtr");
     return check_range(function, count, room);
 }
 
 /* Queues the work, which it owns from here on, and with wait returns when it is done. */
-static aclError enqueue(const char *function, aclrtStream handle, copy_work *work, bool wait) {
+static aclError enqueue(const char *function, aclrtStream handle, copy_work *work, bool wait)
+{
     acl_stream *stream;
     uint64_t ticket;
     aclError status = acl_stream_get(function, handle, &stream);
@@ -66,7 +71,8 @@ static aclError enqueue(const char *function, aclrtStream handle, copy_work *wor
     return status;
 }
 
-aclError aclrtMemcpy(void *dst, size_t destMax, const void *src, size_t count, aclrtMemcpyKind kind) {
+aclError aclrtMemcpy(void *dst, size_t destMax, const void *src, size_t count, aclrtMemcpyKind kind)
+{
     if (count == 0) return ACL_SUCCESS;
     aclError status = check_copy(__func__, dst, destMax, src, count, kind);
     if (status == ACL_SUCCESS) status = acl_check_context(__func__);
@@ -75,7 +81,8 @@ aclError aclrtMemcpy(void *dst, size_t destMax, const void *src, size_t count, a
 }
 
 aclError aclrtMemcpyAsync(void *dst, size_t destMax, const void *src, size_t count, aclrtMemcpyKind kind,
-                          aclrtStream stream) {
+                          aclrtStream stream)
+{
     if (count == 0) return ACL_SUCCESS;
     aclError status = check_copy(__func__, dst, destMax, src, count, kind);
     if (status != ACL_SUCCESS) return status;
@@ -97,7 +104,8 @@ aclError aclrtMemcpyAsync(void *dst, size_t destMax, const void *src, size_t cou
     return enqueue(__func__, stream, work, wait);
 }
 
-aclError aclrtMemset(void *devPtr, size_t maxCount, int32_t value, size_t count) {
+aclError aclrtMemset(void *devPtr, size_t maxCount, int32_t value, size_t count)
+{
     if (count == 0) return ACL_SUCCESS;
     aclError status = check_set(__func__, devPtr, maxCount, count);
     if (status == ACL_SUCCESS) status = acl_check_context(__func__);
@@ -105,7 +113,8 @@ aclError aclrtMemset(void *devPtr, size_t maxCount, int32_t value, size_t count)
     return status;
 }
 
-aclError aclrtMemsetAsync(void *devPtr, size_t maxCount, int32_t value, size_t count, aclrtStream stream) {
+aclError aclrtMemsetAsync(void *devPtr, size_t maxCount, int32_t value, size_t count, aclrtStream stream)
+{
     if (count == 0) return ACL_SUCCESS;
     aclError status = check_set(__func__, devPtr, maxCount, count);
     if (status != ACL_SUCCESS) return status;

@@ -6,20 +6,23 @@ static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static uint64_t uses;                /* guarded by lock, as is: */
 static aclrtContext default_context; /* NULL when uses is 0 */
 
-aclError acl_check_device(const char *function, int32_t device) {
+aclError acl_check_device(const char *function, int32_t device)
+{
     if (device == 0) return ACL_SUCCESS;
     return acl_report(ACL_ERROR_RT_INVALID_DEVICEID, "%s: deviceId is %d; it needs 0, the only device", function,
                       (int)device);
 }
 
-bool acl_device_owns(aclrtContext context) {
+bool acl_device_owns(aclrtContext context)
+{
     pthread_mutex_lock(&lock);
     bool owns = default_context == context;
     pthread_mutex_unlock(&lock);
     return owns;
 }
 
-void acl_device_fork(acl_fork_phase phase) {
+void acl_device_fork(acl_fork_phase phase)
+{
     if (phase == ACL_FORK_CHILD) {
         uses = 0;
         default_context = NULL;
@@ -27,7 +30,8 @@ void acl_device_fork(acl_fork_phase phase) {
     acl_lock_fork(&lock, phase);
 }
 
-aclError aclrtSetDevice(int32_t deviceId) {
+aclError aclrtSetDevice(int32_t deviceId)
+{
     aclError status = acl_check_device(__func__, deviceId);
     if (status != ACL_SUCCESS) return status;
     acl_watch_forks();
@@ -46,7 +50,8 @@ aclError aclrtSetDevice(int32_t deviceId) {
 }
 
 /* The default context when this use is the last and must be torn down, NULL when others remain. */
-static aclError give_up(const char *function, bool all, aclrtContext *torn) {
+static aclError give_up(const char *function, bool all, aclrtContext *torn)
+{
     aclError status = ACL_SUCCESS;
     pthread_mutex_lock(&lock);
     if (uses == 0) {
@@ -63,7 +68,8 @@ static aclError give_up(const char *function, bool all, aclrtContext *torn) {
     return status;
 }
 
-static aclError reset(const char *function, int32_t device, bool all) {
+static aclError reset(const char *function, int32_t device, bool all)
+{
     aclrtContext torn = NULL;
     aclError status = acl_check_device(function, device);
     if (status == ACL_SUCCESS) status = give_up(function, all, &torn);
@@ -72,14 +78,17 @@ static aclError reset(const char *function, int32_t device, bool all) {
     return status;
 }
 
-aclError aclrtResetDevice(int32_t deviceId) {
+aclError aclrtResetDevice(int32_t deviceId)
+{
     return reset(__func__, deviceId, false);
 }
-aclError aclrtResetDeviceForce(int32_t deviceId) {
+aclError aclrtResetDeviceForce(int32_t deviceId)
+{
     return reset(__func__, deviceId, true);
 }
 
-aclError aclrtGetDevice(int32_t *deviceId) {
+aclError aclrtGetDevice(int32_t *deviceId)
+{
     if (deviceId == NULL) return acl_report_null(__func__, "deviceId");
     acl_context *context;
     aclError status = acl_context_current(__func__, &context);
@@ -89,23 +98,27 @@ aclError aclrtGetDevice(int32_t *deviceId) {
     return ACL_SUCCESS;
 }
 
-aclError aclrtGetDeviceCount(uint32_t *count) {
+aclError aclrtGetDeviceCount(uint32_t *count)
+{
     if (count == NULL) return acl_report_null(__func__, "count");
     *count = 1;
     return ACL_SUCCESS;
 }
 
-const char *aclrtGetSocName(void) {
+const char *aclrtGetSocName(void)
+{
     return "HostCPU";
 }
 
-aclError aclrtGetRunMode(aclrtRunMode *runMode) {
+aclError aclrtGetRunMode(aclrtRunMode *runMode)
+{
     if (runMode == NULL) return acl_report_null(__func__, "runMode");
     *runMode = ACL_HOST;
     return ACL_SUCCESS;
 }
 
-static bool wait_for_streams(const acl_deadline *deadline) {
+static bool wait_for_streams(const acl_deadline *deadline)
+{
     size_t cursor = 0;
     bool done = true;
     for (acl_object *o; done && (o = acl_next(ACL_KIND_STREAM, &cursor)) != NULL; acl_put(o)) {
@@ -115,7 +128,8 @@ static bool wait_for_streams(const acl_deadline *deadline) {
     return done;
 }
 
-static aclError take_failures(void) {
+static aclError take_failures(void)
+{
     size_t cursor = 0;
     aclError status = ACL_SUCCESS;
     for (acl_object *o; (o = acl_next(ACL_KIND_STREAM, &cursor)) != NULL; acl_put(o)) {
@@ -125,7 +139,8 @@ static aclError take_failures(void) {
     return status;
 }
 
-static aclError synchronize(const char *function, int32_t timeout) {
+static aclError synchronize(const char *function, int32_t timeout)
+{
     aclError status = acl_check_timeout(function, timeout);
     if (status == ACL_SUCCESS) status = acl_check_may_wait(function);
     if (status == ACL_SUCCESS) status = acl_check_context(function);
@@ -138,9 +153,11 @@ static aclError synchronize(const char *function, int32_t timeout) {
     return take_failures();
 }
 
-aclError aclrtSynchronizeDevice(void) {
+aclError aclrtSynchronizeDevice(void)
+{
     return synchronize(__func__, ACL_FOREVER);
 }
-aclError aclrtSynchronizeDeviceWithTimeout(int32_t timeout) {
+aclError aclrtSynchronizeDeviceWithTimeout(int32_t timeout)
+{
     return synchronize(__func__, timeout);
 }

@@ -30,18 +30,21 @@ typedef struct passage {
     record *record;
 } passage;
 
-static void unreference(record *r) {
+static void unreference(record *r)
+{
     if (r != NULL && --r->references == 0) free(r);
 }
 
-static void free_event(acl_object *object) {
+static void free_event(acl_object *object)
+{
     event *e = (event *)object;
     unreference(e->last);
     acl_monitor_destroy(&e->monitor);
     free(e);
 }
 
-static aclError get_event(const char *function, aclrtEvent handle, event **e) {
+static aclError get_event(const char *function, aclrtEvent handle, event **e)
+{
     *e = NULL;
     if (handle == NULL) return acl_report_null(function, "event");
     *e = (event *)acl_get(handle, ACL_KIND_EVENT);
@@ -49,7 +52,8 @@ static aclError get_event(const char *function, aclrtEvent handle, event **e) {
     return acl_report(ACL_ERROR_RT_INVALID_HANDLE, "%s: %p is not an event that exists", function, handle);
 }
 
-static aclError create(const char *function, aclrtEvent *handle, bool ex, uint32_t flags) {
+static aclError create(const char *function, aclrtEvent *handle, bool ex, uint32_t flags)
+{
     if (handle == NULL) return acl_report_null(function, "event");
     if (flags == 0 || (flags & ~KNOWN_FLAGS) != 0) {
         return acl_report(ACL_ERROR_RT_PARAM_INVALID, "%s: flag is 0x%x; it needs one or more of ACL_EVENT_*",
@@ -72,19 +76,23 @@ static aclError create(const char *function, aclrtEvent *handle, bool ex, uint32
     return acl_report_no_memory(function);
 }
 
-aclError aclrtCreateEvent(aclrtEvent *handle) {
+aclError aclrtCreateEvent(aclrtEvent *handle)
+{
     return create(__func__, handle, false, KNOWN_FLAGS);
 }
 
-aclError aclrtCreateEventWithFlag(aclrtEvent *handle, uint32_t flag) {
+aclError aclrtCreateEventWithFlag(aclrtEvent *handle, uint32_t flag)
+{
     return create(__func__, handle, false, flag);
 }
 
-aclError aclrtCreateEventExWithFlag(aclrtEvent *handle, uint32_t flag) {
+aclError aclrtCreateEventExWithFlag(aclrtEvent *handle, uint32_t flag)
+{
     return create(__func__, handle, true, flag);
 }
 
-aclError aclrtDestroyEvent(aclrtEvent handle) {
+aclError aclrtDestroyEvent(aclrtEvent handle)
+{
     if (handle == NULL) return acl_report_null(__func__, "event");
     acl_object *object = acl_close(handle, ACL_KIND_EVENT);
     if (object == NULL) {
@@ -96,7 +104,8 @@ aclError aclrtDestroyEvent(aclrtEvent handle) {
 
 /* ---- On a stream ------------------------------------------------------------------------------------------- */
 
-static void drop_passage(void *user) {
+static void drop_passage(void *user)
+{
     passage *p = user;
     acl_monitor_lock(&p->event->monitor);
     unreference(p->record);
@@ -105,7 +114,8 @@ static void drop_passage(void *user) {
     free(p);
 }
 
-static aclError pass_record(void *user) {
+static aclError pass_record(void *user)
+{
     passage *p = user;
     acl_monitor_lock(&p->event->monitor);
     p->record->ns = acl_now_ns();
@@ -115,13 +125,15 @@ static aclError pass_record(void *user) {
     return ACL_SUCCESS;
 }
 
-static bool wait_for_record(event *e, const record *r, const acl_deadline *deadline) {
+static bool wait_for_record(event *e, const record *r, const acl_deadline *deadline)
+{
     bool in_time = true;
     while (!r->done && in_time) in_time = acl_monitor_wait(&e->monitor, deadline);
     return r->done;
 }
 
-static aclError pass_wait(void *user) {
+static aclError pass_wait(void *user)
+{
     static const acl_deadline never = {.forever = true};
     passage *p = user;
     acl_monitor_lock(&p->event->monitor);
@@ -131,7 +143,8 @@ static aclError pass_wait(void *user) {
 }
 
 /* Queues one of the two; takes a reference to the event, and over the caller's to the record. */
-static aclError enqueue(const char *function, acl_stream *stream, event *e, record *r, aclError (*run)(void *)) {
+static aclError enqueue(const char *function, acl_stream *stream, event *e, record *r, aclError (*run)(void *))
+{
     passage *p = malloc(sizeof *p);
     if (p != NULL) {
         *p = (passage){(event *)acl_get(e->object.handle, ACL_KIND_EVENT), r};
@@ -151,7 +164,8 @@ static aclError enqueue(const char *function, acl_stream *stream, event *e, reco
 
 /* The event and the stream with a reference to each, or neither. */
 static aclError get_both(const char *function, aclrtEvent event_handle, aclrtStream stream_handle, event **e,
-                         acl_stream **stream) {
+                         acl_stream **stream)
+{
     aclError status = get_event(function, event_handle, e);
     if (status != ACL_SUCCESS) return status;
     status = acl_stream_get(function, stream_handle, stream);
@@ -159,7 +173,8 @@ static aclError get_both(const char *function, aclrtEvent event_handle, aclrtStr
     return status;
 }
 
-static aclError record_on(const char *function, event *e, acl_stream *stream) {
+static aclError record_on(const char *function, event *e, acl_stream *stream)
+{
     record *r = malloc(sizeof *r);
     if (r == NULL) return acl_report_no_memory(function);
     *r = (record){.references = 2}; /* the queue's and the event's */
@@ -175,7 +190,8 @@ static aclError record_on(const char *function, event *e, acl_stream *stream) {
     return status;
 }
 
-aclError aclrtRecordEvent(aclrtEvent handle, aclrtStream stream_handle) {
+aclError aclrtRecordEvent(aclrtEvent handle, aclrtStream stream_handle)
+{
     event *e;
     acl_stream *stream;
     aclError status = get_both(__func__, handle, stream_handle, &e, &stream);
@@ -186,13 +202,15 @@ aclError aclrtRecordEvent(aclrtEvent handle, aclrtStream stream_handle) {
     return status;
 }
 
-static aclError check_flag(const char *function, const event *e, uint32_t flag, const char *name) {
+static aclError check_flag(const char *function, const event *e, uint32_t flag, const char *name)
+{
     if ((e->flags & flag) != 0) return ACL_SUCCESS;
     return acl_report(ACL_ERROR_RT_PARAM_INVALID, "%s: the event was made without %s", function, name);
 }
 
 /* The last record with a reference for the caller, or NULL. */
-static record *last_record(event *e) {
+static record *last_record(event *e)
+{
     acl_monitor_lock(&e->monitor);
     record *r = e->last;
     if (r != NULL) r->references += 1;
@@ -200,7 +218,8 @@ static record *last_record(event *e) {
     return r;
 }
 
-static aclError wait_on(const char *function, event *e, acl_stream *stream) {
+static aclError wait_on(const char *function, event *e, acl_stream *stream)
+{
     aclError status = check_flag(function, e, ACL_EVENT_SYNC, "ACL_EVENT_SYNC");
     if (status != ACL_SUCCESS) return status;
     record *r = last_record(e);
@@ -210,7 +229,8 @@ static aclError wait_on(const char *function, event *e, acl_stream *stream) {
                       function);
 }
 
-aclError aclrtStreamWaitEvent(aclrtStream stream_handle, aclrtEvent handle) {
+aclError aclrtStreamWaitEvent(aclrtStream stream_handle, aclrtEvent handle)
+{
     event *e;
     acl_stream *stream;
     aclError status = get_both(__func__, handle, stream_handle, &e, &stream);
@@ -221,13 +241,15 @@ aclError aclrtStreamWaitEvent(aclrtStream stream_handle, aclrtEvent handle) {
     return status;
 }
 
-static aclError check_not_ex(const char *function, const event *e) {
+static aclError check_not_ex(const char *function, const event *e)
+{
     if (!e->ex) return ACL_SUCCESS;
     return acl_report(ACL_ERROR_RT_FEATURE_NOT_SUPPORT, "%s: not for events of aclrtCreateEventExWithFlag",
                       function);
 }
 
-aclError aclrtResetEvent(aclrtEvent handle, aclrtStream stream_handle) {
+aclError aclrtResetEvent(aclrtEvent handle, aclrtStream stream_handle)
+{
     event *e;
     acl_stream *stream;
     aclError status = get_both(__func__, handle, stream_handle, &e, &stream);
@@ -248,14 +270,16 @@ aclError aclrtResetEvent(aclrtEvent handle, aclrtStream stream_handle) {
 /* ---- From the host ----------------------------------------------------------------------------------------- */
 
 /* Whether the last record is done; blank when there is none. */
-static bool is_done(event *e, bool blank) {
+static bool is_done(event *e, bool blank)
+{
     acl_monitor_lock(&e->monitor);
     bool done = e->last != NULL ? e->last->done : blank;
     acl_monitor_unlock(&e->monitor);
     return done;
 }
 
-aclError aclrtQueryEvent(aclrtEvent handle, aclrtEventStatus *status) {
+aclError aclrtQueryEvent(aclrtEvent handle, aclrtEventStatus *status)
+{
     if (status == NULL) return acl_report_null(__func__, "status");
     event *e;
     aclError error = get_event(__func__, handle, &e);
@@ -266,7 +290,8 @@ aclError aclrtQueryEvent(aclrtEvent handle, aclrtEventStatus *status) {
     return error;
 }
 
-aclError aclrtQueryEventStatus(aclrtEvent handle, aclrtEventRecordedStatus *status) {
+aclError aclrtQueryEventStatus(aclrtEvent handle, aclrtEventRecordedStatus *status)
+{
     if (status == NULL) return acl_report_null(__func__, "status");
     event *e;
     aclError error = get_event(__func__, handle, &e);
@@ -276,7 +301,8 @@ aclError aclrtQueryEventStatus(aclrtEvent handle, aclrtEventRecordedStatus *stat
     return ACL_SUCCESS;
 }
 
-static aclError synchronize(const char *function, aclrtEvent handle, int32_t timeout) {
+static aclError synchronize(const char *function, aclrtEvent handle, int32_t timeout)
+{
     event *e;
     aclError status = acl_check_timeout(function, timeout);
     if (status == ACL_SUCCESS) status = acl_check_may_wait(function);
@@ -298,15 +324,18 @@ static aclError synchronize(const char *function, aclrtEvent handle, int32_t tim
     return status;
 }
 
-aclError aclrtSynchronizeEvent(aclrtEvent handle) {
+aclError aclrtSynchronizeEvent(aclrtEvent handle)
+{
     return synchronize(__func__, handle, ACL_FOREVER);
 }
 
-aclError aclrtSynchronizeEventWithTimeout(aclrtEvent handle, int32_t timeout) {
+aclError aclrtSynchronizeEventWithTimeout(aclrtEvent handle, int32_t timeout)
+{
     return synchronize(__func__, handle, timeout);
 }
 
-static aclError time_of(const char *function, const char *argument, aclrtEvent handle, int64_t *ns) {
+static aclError time_of(const char *function, const char *argument, aclrtEvent handle, int64_t *ns)
+{
     event *e;
     aclError status = get_event(function, handle, &e);
     if (status != ACL_SUCCESS) return status;
@@ -326,7 +355,8 @@ static aclError time_of(const char *function, const char *argument, aclrtEvent h
     return status;
 }
 
-aclError aclrtEventElapsedTime(float *ms, aclrtEvent startEvent, aclrtEvent endEvent) {
+aclError aclrtEventElapsedTime(float *ms, aclrtEvent startEvent, aclrtEvent endEvent)
+{
     if (ms == NULL) return acl_report_null(__func__, "ms");
     int64_t start, end;
     aclError status = time_of(__func__, "startEvent", startEvent, &start);

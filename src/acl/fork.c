@@ -5,14 +5,16 @@
  */
 #include "internal.h"
 
-void acl_lock_fork(pthread_mutex_t *lock, acl_fork_phase phase) {
+void acl_lock_fork(pthread_mutex_t *lock, acl_fork_phase phase)
+{
     if (phase == ACL_FORK_BEFORE)
         pthread_mutex_lock(lock);
     else
         pthread_mutex_unlock(lock);
 }
 
-static void around(acl_fork_phase phase) {
+static void around(acl_fork_phase phase)
+{
     /* The first two are those under which others are taken. */
     acl_init_fork(phase);
     acl_device_fork(phase);
@@ -22,21 +24,26 @@ static void around(acl_fork_phase phase) {
     acl_message_fork(phase);
 }
 
-static void before(void) {
+static void before(void)
+{
     around(ACL_FORK_BEFORE);
 }
-static void in_parent(void) {
+static void in_parent(void)
+{
     around(ACL_FORK_PARENT);
 }
-static void in_child(void) {
+static void in_child(void)
+{
     around(ACL_FORK_CHILD);
 }
 
-static void watch(void) {
+static void watch(void)
+{
     pthread_atfork(before, in_parent, in_child);
 }
 
-void acl_watch_forks(void) {
+void acl_watch_forks(void)
+{
     static pthread_once_t once = PTHREAD_ONCE_INIT;
     pthread_once(&once, watch);
 }

@@ -31,13 +31,15 @@ static size_t slot_count;
 static size_t first_free = MAX_SLOTS; /* MAX_SLOTS: no slot is free */
 static unsigned fork_count;
 
-static void *make_handle(size_t index, acl_kind kind) {
+static void *make_handle(size_t index, acl_kind kind)
+{
     uint64_t bits = slots[index].generation << (SLOT_BITS + KIND_BITS) | index << KIND_BITS | (uint64_t)kind;
     return (void *)(uintptr_t)bits;
 }
 
 /* The slot that the handle names, if it is in there and of this kind. */
-static slot *find(void *handle, acl_kind kind) {
+static slot *find(void *handle, acl_kind kind)
+{
     uint64_t bits = (uintptr_t)handle;
     size_t index = bits >> KIND_BITS & (MAX_SLOTS - 1);
     if ((bits & ((1u << KIND_BITS) - 1)) != (uint64_t)kind || index >= slot_count) return NULL;
@@ -45,7 +47,8 @@ static slot *find(void *handle, acl_kind kind) {
     return s->object != NULL && !s->lost && s->object->handle == handle ? s : NULL;
 }
 
-static bool grow(void) {
+static bool grow(void)
+{
     size_t count = slot_count == 0 ? 64 : slot_count * 2;
     if (count > MAX_SLOTS) return false;
     slot *larger = realloc(slots, count * sizeof *slots);
@@ -59,7 +62,8 @@ static bool grow(void) {
     return true;
 }
 
-bool acl_open(acl_object *object, acl_kind kind, void (*destroy)(acl_object *), const acl_object *parent) {
+bool acl_open(acl_object *object, acl_kind kind, void (*destroy)(acl_object *), const acl_object *parent)
+{
     acl_watch_forks();
     pthread_mutex_lock(&lock);
     bool ok = (parent == NULL || find(parent->handle, parent->kind) != NULL) && (first_free < MAX_SLOTS || grow());
@@ -76,7 +80,8 @@ bool acl_open(acl_object *object, acl_kind kind, void (*destroy)(acl_object *), 
     return ok;
 }
 
-acl_object *acl_get(void *handle, acl_kind kind) {
+acl_object *acl_get(void *handle, acl_kind kind)
+{
     pthread_mutex_lock(&lock);
     slot *s = find(handle, kind);
     acl_object *object = s != NULL ? s->object : NULL;
@@ -85,7 +90,8 @@ acl_object *acl_get(void *handle, acl_kind kind) {
     return object;
 }
 
-acl_object *acl_close(void *handle, acl_kind kind) {
+acl_object *acl_close(void *handle, acl_kind kind)
+{
     pthread_mutex_lock(&lock);
     slot *s = find(handle, kind);
     acl_object *object = s != NULL ? s->object : NULL;
@@ -99,14 +105,16 @@ acl_object *acl_close(void *handle, acl_kind kind) {
     return object;
 }
 
-void acl_put(acl_object *object) {
+void acl_put(acl_object *object)
+{
     pthread_mutex_lock(&lock);
     bool last = --object->references == 0;
     pthread_mutex_unlock(&lock);
     if (last) object->destroy(object);
 }
 
-acl_object *acl_next(acl_kind kind, size_t *cursor) {
+acl_object *acl_next(acl_kind kind, size_t *cursor)
+{
     acl_object *found = NULL;
     pthread_mutex_lock(&lock);
     for (; found == NULL && *cursor < slot_count; ++*cursor) {
@@ -118,7 +126,8 @@ acl_object *acl_next(acl_kind kind, size_t *cursor) {
     return found;
 }
 
-unsigned acl_fork_count(void) {
+unsigned acl_fork_count(void)
+{
     pthread_mutex_lock(&lock);
     unsigned count = fork_count;
     pthread_mutex_unlock(&lock);
@@ -126,7 +135,8 @@ unsigned acl_fork_count(void) {
 }
 
 /* In the child the threads behind the objects are gone and their locks may be held: nothing of them is touched. */
-void acl_table_fork(acl_fork_phase phase) {
+void acl_table_fork(acl_fork_phase phase)
+{
     if (phase == ACL_FORK_CHILD) {
         fork_count += 1;
         for (size_t i = 0; i < slot_count; i++) slots[i].lost |= slots[i].object != NULL;

@@ -22,12 +22,14 @@ typedef struct scanner {
     const char *at, *end;
 } scanner;
 
-static void skip_space(scanner *s) {
+static void skip_space(scanner *s)
+{
     while (s->at < s->end && memchr(" \t\r\n", *s->at, 4) != NULL) s->at++;
 }
 
 /* Passes over a string, quotes included; text and length are what is between, as written. */
-static bool scan_string(scanner *s, const char **text, size_t *length) {
+static bool scan_string(scanner *s, const char **text, size_t *length)
+{
     *text = ++s->at;
     while (s->at < s->end && *s->at != '"') s->at += *s->at == '\\' ? 2 : 1;
     if (s->at >= s->end) return false;
@@ -35,12 +37,14 @@ static bool scan_string(scanner *s, const char **text, size_t *length) {
     return true;
 }
 
-static bool is_text(const char *text, size_t length, const char *expected) {
+static bool is_text(const char *text, size_t length, const char *expected)
+{
     return length == strlen(expected) && memcmp(text, expected, length) == 0;
 }
 
 /* After a string of the outermost object: when that was the key, sets *process_wide from its value. */
-static bool scan_value(scanner *s, bool is_key, bool *process_wide) {
+static bool scan_value(scanner *s, bool is_key, bool *process_wide)
+{
     skip_space(s);
     if (!is_key || s->at >= s->end || *s->at != ':') return true;
     s->at++;
@@ -55,7 +59,8 @@ static bool scan_value(scanner *s, bool is_key, bool *process_wide) {
 
 #define MAX_DEPTH 64
 
-static bool scan_config(const char *text, size_t size, bool *process_wide) {
+static bool scan_config(const char *text, size_t size, bool *process_wide)
+{
     scanner s = {text, text + size};
     char closers[MAX_DEPTH];
     size_t depth = 0;
@@ -83,7 +88,8 @@ static bool scan_config(const char *text, size_t size, bool *process_wide) {
 }
 
 /* The text of the file with its size, to be freed; NULL with *status set. */
-static char *read_config(const char *path, size_t *size, aclError *status) {
+static char *read_config(const char *path, size_t *size, aclError *status)
+{
     FILE *file = fopen(path, "rbe");
     *status = ACL_ERROR_INVALID_FILE;
     if (file == NULL) {
@@ -105,7 +111,8 @@ static char *read_config(const char *path, size_t *size, aclError *status) {
     return text;
 }
 
-static aclError load_config(const char *path, bool *process_wide) {
+static aclError load_config(const char *path, bool *process_wide)
+{
     *process_wide = false;
     if (path == NULL || path[0] == '\0') return ACL_SUCCESS;
     aclError status;
@@ -120,11 +127,13 @@ static aclError load_config(const char *path, bool *process_wide) {
 
 /* ---- The vendor's functions --------------------------------------------------------------------------------- */
 
-void acl_init_fork(acl_fork_phase phase) {
+void acl_init_fork(acl_fork_phase phase)
+{
     acl_lock_fork(&lock, phase);
 }
 
-aclError aclInit(const char *configPath) {
+aclError aclInit(const char *configPath)
+{
     acl_watch_forks();
     aclError status = ACL_SUCCESS;
     pthread_mutex_lock(&lock);
@@ -143,7 +152,8 @@ aclError aclInit(const char *configPath) {
     return status;
 }
 
-static aclError finalize(const char *function, bool all, uint64_t *left) {
+static aclError finalize(const char *function, bool all, uint64_t *left)
+{
     pthread_mutex_lock(&lock);
     bool any = uses > 0;
     uses = all || !any ? 0 : uses - 1;
@@ -153,14 +163,17 @@ static aclError finalize(const char *function, bool all, uint64_t *left) {
     return acl_report(ACL_ERROR_REPEAT_FINALIZE, "%s: there is no aclInit to end", function);
 }
 
-aclError aclFinalize(void) {
+aclError aclFinalize(void)
+{
     return finalize(__func__, true, NULL);
 }
-aclError aclFinalizeReference(uint64_t *refCount) {
+aclError aclFinalizeReference(uint64_t *refCount)
+{
     return finalize(__func__, false, refCount);
 }
 
-aclError aclrtGetVersion(int32_t *majorVersion, int32_t *minorVersion, int32_t *patchVersion) {
+aclError aclrtGetVersion(int32_t *majorVersion, int32_t *minorVersion, int32_t *patchVersion)
+{
     if (majorVersion == NULL) return acl_report_null(__func__, "majorVersion");
     if (minorVersion == NULL) return acl_report_null(__func__, "minorVersion");
     if (patchVersion == NULL) return acl_report_null(__func__, "patchVersion");

@@ -22,18 +22,21 @@ typedef struct block {
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static void *blocks; /* guarded by lock */
 
-static int compare(const void *a, const void *b) {
+static int compare(const void *a, const void *b)
+{
     const block *x = a, *y = b;
     return x->end <= y->begin ? -1 : y->end <= x->begin;
 }
 
-static block *find(const void *address) {
+static block *find(const void *address)
+{
     block byte = {.begin = (uintptr_t)address, .end = (uintptr_t)address + 1};
     block **found = tfind(&byte, &blocks, compare);
     return found != NULL ? *found : NULL;
 }
 
-acl_memory_kind acl_memory_kind_of(const void *address) {
+acl_memory_kind acl_memory_kind_of(const void *address)
+{
     pthread_mutex_lock(&lock);
     const block *b = find(address);
     acl_memory_kind kind = b != NULL ? b->kind : ACL_MEMORY_PAGEABLE;
@@ -41,11 +44,13 @@ acl_memory_kind acl_memory_kind_of(const void *address) {
     return kind;
 }
 
-void acl_memory_fork(acl_fork_phase phase) {
+void acl_memory_fork(acl_fork_phase phase)
+{
     acl_lock_fork(&lock, phase);
 }
 
-static bool remember(void *address, size_t size, acl_memory_kind kind) {
+static bool remember(void *address, size_t size, acl_memory_kind kind)
+{
     block *b = malloc(sizeof *b);
     if (b == NULL) return false;
     *b = (block){(uintptr_t)address, (uintptr_t)address + size, kind};
@@ -57,7 +62,8 @@ static bool remember(void *address, size_t size, acl_memory_kind kind) {
     return ok;
 }
 
-static aclError allocate(const char *function, void **address, size_t size, acl_memory_kind kind) {
+static aclError allocate(const char *function, void **address, size_t size, acl_memory_kind kind)
+{
     if (address == NULL) return acl_report_null(function, "the pointer to store to");
     if (size == 0) return acl_report(ACL_ERROR_INVALID_PARAM, "%s: size is 0; it needs 1 or more", function);
     aclError status = acl_check_context(function);
@@ -74,7 +80,8 @@ static aclError allocate(const char *function, void **address, size_t size, acl_
     return ACL_SUCCESS;
 }
 
-static aclError release(const char *function, void *address, acl_memory_kind kind) {
+static aclError release(const char *function, void *address, acl_memory_kind kind)
+{
     if (address == NULL) return acl_report_null(function, "the pointer");
     pthread_mutex_lock(&lock);
     block *b = find(address);
@@ -90,35 +97,42 @@ static aclError release(const char *function, void *address, acl_memory_kind kin
     return ACL_SUCCESS;
 }
 
-aclError aclrtMalloc(void **devPtr, size_t size, aclrtMemMallocPolicy policy) {
+aclError aclrtMalloc(void **devPtr, size_t size, aclrtMemMallocPolicy policy)
+{
     (void)policy;
     return allocate(__func__, devPtr, size, ACL_MEMORY_DEVICE);
 }
 
-aclError aclrtMallocAlign32(void **devPtr, size_t size, aclrtMemMallocPolicy policy) {
+aclError aclrtMallocAlign32(void **devPtr, size_t size, aclrtMemMallocPolicy policy)
+{
     (void)policy;
     return allocate(__func__, devPtr, size, ACL_MEMORY_DEVICE);
 }
 
-aclError aclrtMallocCached(void **devPtr, size_t size, aclrtMemMallocPolicy policy) {
+aclError aclrtMallocCached(void **devPtr, size_t size, aclrtMemMallocPolicy policy)
+{
     (void)policy;
     return allocate(__func__, devPtr, size, ACL_MEMORY_DEVICE);
 }
 
-aclError aclrtFree(void *devPtr) {
+aclError aclrtFree(void *devPtr)
+{
     return release(__func__, devPtr, ACL_MEMORY_DEVICE);
 }
 
-aclError aclrtMallocHost(void **hostPtr, size_t size) {
+aclError aclrtMallocHost(void **hostPtr, size_t size)
+{
     return allocate(__func__, hostPtr, size, ACL_MEMORY_PINNED);
 }
 
-aclError aclrtFreeHost(void *hostPtr) {
+aclError aclrtFreeHost(void *hostPtr)
+{
     return release(__func__, hostPtr, ACL_MEMORY_PINNED);
 }
 
 /* What the kernel could give without swapping: free pages alone leave out the file cache. */
-static bool available_memory(size_t *bytes) {
+static bool available_memory(size_t *bytes)
+{
     FILE *file = fopen("/proc/meminfo", "re");
     if (file == NULL) return false;
     char line[128];
@@ -131,7 +145,8 @@ static bool available_memory(size_t *bytes) {
     return found;
 }
 
-aclError aclrtGetMemInfo(aclrtMemAttr attr, size_t *free_bytes, size_t *total_bytes) {
+aclError aclrtGetMemInfo(aclrtMemAttr attr, size_t *free_bytes, size_t *total_bytes)
+{
     if (free_bytes == NULL) return acl_report_null(__func__, "free");
     if (total_bytes == NULL) return acl_report_null(__func__, "total");
     if ((int)attr < (int)ACL_DDR_MEM || (int)attr > (int)ACL_MEM_P2P_HUGE1G) {

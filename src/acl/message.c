@@ -19,7 +19,8 @@ static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static message everyones; /* guarded by lock, as is: */
 static bool process_wide;
 
-int acl_report(int code, const char *format, ...) {
+int acl_report(int code, const char *format, ...)
+{
     va_list arguments;
     va_start(arguments, format);
     vsnprintf(mine.text, sizeof mine.text, format, arguments);
@@ -31,28 +32,33 @@ int acl_report(int code, const char *format, ...) {
     return code;
 }
 
-int acl_report_null(const char *function, const char *argument) {
+int acl_report_null(const char *function, const char *argument)
+{
     return acl_report(ACL_ERROR_INVALID_PARAM, "%s: %s is NULL", function, argument);
 }
 
-int acl_report_no_memory(const char *function) {
+int acl_report_no_memory(const char *function)
+{
     return acl_report(ACL_ERROR_RT_MEMORY_ALLOCATION, "%s: the host has no memory for the library's records",
                       function);
 }
 
-void acl_take_message(char text[ACL_MESSAGE_SIZE]) {
+void acl_take_message(char text[ACL_MESSAGE_SIZE])
+{
     memcpy(text, mine.code != ACL_SUCCESS ? mine.text : "", mine.code != ACL_SUCCESS ? strlen(mine.text) + 1 : 1);
     mine.code = ACL_SUCCESS;
 }
 
-void acl_set_process_messages(bool on) {
+void acl_set_process_messages(bool on)
+{
     pthread_mutex_lock(&lock);
     process_wide = on;
     everyones.code = ACL_SUCCESS;
     pthread_mutex_unlock(&lock);
 }
 
-const char *aclGetRecentErrMsg(void) {
+const char *aclGetRecentErrMsg(void)
+{
     pthread_mutex_lock(&lock);
     message newest = process_wide ? everyones : mine;
     everyones.code = ACL_SUCCESS;
@@ -63,6 +69,7 @@ const char *aclGetRecentErrMsg(void) {
     return returned;
 }
 
-void acl_message_fork(acl_fork_phase phase) {
+void acl_message_fork(acl_fork_phase phase)
+{
     acl_lock_fork(&lock, phase);
 }

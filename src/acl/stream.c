@@ -10,7 +10,8 @@
 #include "internal.h"
 
 /* The next work, or NULL when there will be none. */
-static acl_node *next_work(acl_stream *stream) {
+static acl_node *next_work(acl_stream *stream)
+{
     static const acl_deadline never = {.forever = true};
     acl_monitor_lock(&stream->monitor);
     while (stream->first == NULL && !stream->closing) acl_monitor_wait(&stream->monitor, &never);
@@ -23,7 +24,8 @@ static acl_node *next_work(acl_stream *stream) {
     return node;
 }
 
-static void finish(acl_stream *stream, aclError status, const char *message) {
+static void finish(acl_stream *stream, aclError status, const char *message)
+{
     acl_monitor_lock(&stream->monitor);
     stream->completed += 1;
     if (status != ACL_SUCCESS && stream->failure == ACL_SUCCESS) {
@@ -34,7 +36,8 @@ static void finish(acl_stream *stream, aclError status, const char *message) {
     acl_monitor_unlock(&stream->monitor);
 }
 
-static void *serve(void *user) {
+static void *serve(void *user)
+{
     acl_stream *stream = user;
     acl_context_set_current(stream->context->object.handle);
     acl_enter_callback(true);
@@ -53,7 +56,8 @@ static void *serve(void *user) {
 }
 
 /* Signals are for the program's own threads. */
-static bool start_thread(acl_stream *stream) {
+static bool start_thread(acl_stream *stream)
+{
     sigset_t all, before;
     sigfillset(&all);
     pthread_sigmask(SIG_SETMASK, &all, &before);
@@ -62,7 +66,8 @@ static bool start_thread(acl_stream *stream) {
     return started;
 }
 
-static void free_stream(acl_object *object) {
+static void free_stream(acl_object *object)
+{
     acl_stream *stream = (acl_stream *)object;
     acl_put(&stream->context->object);
     acl_monitor_destroy(&stream->monitor);
@@ -70,7 +75,8 @@ static void free_stream(acl_object *object) {
 }
 
 /* A stream with its thread, not in the table yet. */
-static acl_stream *make_stream(acl_context *context) {
+static acl_stream *make_stream(acl_context *context)
+{
     acl_stream *stream = calloc(1, sizeof *stream);
     if (stream == NULL) return NULL;
     stream->context = (acl_context *)acl_get(context->object.handle, ACL_KIND_CONTEXT);
@@ -83,7 +89,8 @@ static acl_stream *make_stream(acl_context *context) {
     return NULL;
 }
 
-static void end_thread(acl_stream *stream) {
+static void end_thread(acl_stream *stream)
+{
     acl_monitor_lock(&stream->monitor);
     stream->closing = true;
     acl_monitor_broadcast(&stream->monitor);
@@ -91,13 +98,15 @@ static void end_thread(acl_stream *stream) {
     pthread_join(stream->thread, NULL);
 }
 
-void acl_stream_end(acl_stream *stream) {
+void acl_stream_end(acl_stream *stream)
+{
     end_thread(stream);
     acl_callback_forget(stream->object.handle);
     acl_put(&stream->object);
 }
 
-aclError acl_stream_create(const char *function, acl_context *context, aclrtStream *handle) {
+aclError acl_stream_create(const char *function, acl_context *context, aclrtStream *handle)
+{
     acl_stream *stream = make_stream(context);
     if (stream == NULL) {
         return acl_report(ACL_ERROR_RT_NO_STREAM_RESOURCE, "%s: no memory or thread for a stream", function);
@@ -111,7 +120,8 @@ aclError acl_stream_create(const char *function, acl_context *context, aclrtStre
     return ACL_SUCCESS;
 }
 
-aclError acl_stream_get(const char *function, aclrtStream handle, acl_stream **stream) {
+aclError acl_stream_get(const char *function, aclrtStream handle, acl_stream **stream)
+{
     *stream = NULL;
     acl_context *context;
     aclError status = acl_context_current(function, &context);
@@ -131,7 +141,8 @@ aclError acl_stream_get(const char *function, aclrtStream handle, acl_stream **s
     return status;
 }
 
-aclError acl_stream_enqueue(const char *function, acl_stream *stream, acl_work work, uint64_t *ticket) {
+aclError acl_stream_enqueue(const char *function, acl_stream *stream, acl_work work, uint64_t *ticket)
+{
     acl_node *node = malloc(sizeof *node);
     if (node == NULL) return acl_report_no_memory(function);
     *node = (acl_node){.work = work};
@@ -150,7 +161,8 @@ aclError acl_stream_enqueue(const char *function, acl_stream *stream, acl_work w
     return acl_report(ACL_ERROR_RT_INVALID_HANDLE, "%s: the stream is being destroyed", function);
 }
 
-aclError acl_stream_submit(aclrtStream handle, acl_work work) {
+aclError acl_stream_submit(aclrtStream handle, acl_work work)
+{
     acl_stream *stream;
     aclError status = acl_stream_get("work on a stream", handle, &stream);
     if (status != ACL_SUCCESS) return status;
@@ -159,14 +171,16 @@ aclError acl_stream_submit(aclrtStream handle, acl_work work) {
     return status;
 }
 
-uint64_t acl_stream_ticket(acl_stream *stream) {
+uint64_t acl_stream_ticket(acl_stream *stream)
+{
     acl_monitor_lock(&stream->monitor);
     uint64_t ticket = stream->submitted;
     acl_monitor_unlock(&stream->monitor);
     return ticket;
 }
 
-bool acl_stream_wait(acl_stream *stream, uint64_t ticket, const acl_deadline *deadline) {
+bool acl_stream_wait(acl_stream *stream, uint64_t ticket, const acl_deadline *deadline)
+{
     acl_monitor_lock(&stream->monitor);
     bool in_time = true;
     while (stream->completed < ticket && in_time) in_time = acl_monitor_wait(&stream->monitor, deadline);
@@ -175,7 +189,8 @@ bool acl_stream_wait(acl_stream *stream, uint64_t ticket, const acl_deadline *de
     return done;
 }
 
-aclError acl_stream_take_failure(acl_stream *stream) {
+aclError acl_stream_take_failure(acl_stream *stream)
+{
     char message[ACL_MESSAGE_SIZE];
     acl_monitor_lock(&stream->monitor);
     aclError failure = stream->failure;

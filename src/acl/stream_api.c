@@ -4,7 +4,8 @@
 
 #define KNOWN_FLAGS (ACL_STREAM_FAST_LAUNCH | ACL_STREAM_FAST_SYNC | ACL_STREAM_PERSISTENT)
 
-static aclError create(const char *function, aclrtStream *stream, uint32_t flag) {
+static aclError create(const char *function, aclrtStream *stream, uint32_t flag)
+{
     if (stream == NULL) return acl_report_null(function, "stream");
     if ((flag & ~KNOWN_FLAGS) != 0) {
         return acl_report(ACL_ERROR_RT_PARAM_INVALID, "%s: flag is 0x%x; it needs ACL_STREAM_* only", function,
@@ -18,16 +19,19 @@ static aclError create(const char *function, aclrtStream *stream, uint32_t flag)
     return status;
 }
 
-aclError aclrtCreateStream(aclrtStream *stream) {
+aclError aclrtCreateStream(aclrtStream *stream)
+{
     return create(__func__, stream, 0);
 }
 
-aclError aclrtCreateStreamWithConfig(aclrtStream *stream, uint32_t priority, uint32_t flag) {
+aclError aclrtCreateStreamWithConfig(aclrtStream *stream, uint32_t priority, uint32_t flag)
+{
     (void)priority;
     return create(__func__, stream, flag);
 }
 
-aclError aclrtDestroyStream(aclrtStream stream) {
+aclError aclrtDestroyStream(aclrtStream stream)
+{
     if (stream == NULL) return acl_report_null(__func__, "stream");
     aclError status = acl_check_may_wait(__func__);
     acl_stream *found;
@@ -42,7 +46,8 @@ aclError aclrtDestroyStream(aclrtStream stream) {
     return status;
 }
 
-aclError aclrtStreamQuery(aclrtStream stream, aclrtStreamStatus *status) {
+aclError aclrtStreamQuery(aclrtStream stream, aclrtStreamStatus *status)
+{
     if (status == NULL) return acl_report_null(__func__, "status");
     acl_stream *found;
     aclError error = acl_stream_get(__func__, stream, &found);
@@ -54,7 +59,8 @@ aclError aclrtStreamQuery(aclrtStream stream, aclrtStreamStatus *status) {
     return ACL_SUCCESS;
 }
 
-static aclError synchronize(const char *function, aclrtStream stream, int32_t timeout) {
+static aclError synchronize(const char *function, aclrtStream stream, int32_t timeout)
+{
     acl_stream *found;
     aclError status = acl_check_timeout(function, timeout);
     if (status == ACL_SUCCESS) status = acl_check_may_wait(function);
@@ -71,10 +77,12 @@ static aclError synchronize(const char *function, aclrtStream stream, int32_t ti
     return status;
 }
 
-aclError aclrtSynchronizeStream(aclrtStream stream) {
+aclError aclrtSynchronizeStream(aclrtStream stream)
+{
     return synchronize(__func__, stream, ACL_FOREVER);
 }
 
-aclError aclrtSynchronizeStreamWithTimeout(aclrtStream stream, int32_t timeout) {
+aclError aclrtSynchronizeStreamWithTimeout(aclrtStream stream, int32_t timeout)
+{
     return synchronize(__func__, stream, timeout);
 }

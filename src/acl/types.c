@@ -4,7 +4,8 @@
 
 #include "acl/acl.h"
 
-size_t aclDataTypeSize(aclDataType dataType) {
+size_t aclDataTypeSize(aclDataType dataType)
+{
     switch (dataType) {
     case ACL_DT_UNDEFINED:
     case ACL_STRING:
@@ -44,19 +45,22 @@ size_t aclDataTypeSize(aclDataType dataType) {
     return 0;
 }
 
-static float float_of(uint32_t bits) {
+static float float_of(uint32_t bits)
+{
     float value;
     memcpy(&value, &bits, sizeof value);
     return value;
 }
 
-static uint32_t bits_of(float value) {
+static uint32_t bits_of(float value)
+{
     uint32_t bits;
     memcpy(&bits, &value, sizeof bits);
     return bits;
 }
 
-float aclFloat16ToFloat(aclFloat16 value) {
+float aclFloat16ToFloat(aclFloat16 value)
+{
     uint32_t sign = (uint32_t)(value & 0x8000) << 16, rest = value & 0x7fff;
     if (rest >= 0x0400) return float_of(sign | ((rest << 13) + (112u << 23))); /* the exponents' biases: 127 - 15 */
     float magnitude = (float)rest * 0x1p-24f;                                  /* subnormal: exact */
@@ -64,12 +68,14 @@ float aclFloat16ToFloat(aclFloat16 value) {
 }
 
 /* bits >> shift, to nearest, ties to even. */
-static uint32_t shift_rounding(uint32_t bits, unsigned shift) {
+static uint32_t shift_rounding(uint32_t bits, unsigned shift)
+{
     uint32_t half = (uint32_t)1 << (shift - 1), odd = bits >> shift & 1;
     return (bits + half - 1 + odd) >> shift;
 }
 
-aclFloat16 aclFloatToFloat16(float value) {
+aclFloat16 aclFloatToFloat16(float value)
+{
     uint32_t bits = bits_of(value), sign = bits >> 16 & 0x8000, rest = bits & 0x7fffffff;
     uint32_t exponent = rest >> 23, half;
     if (exponent >= 113)                                /* 2^-14 and above */

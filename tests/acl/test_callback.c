@@ -94,11 +94,11 @@ static void *report(void *user)
         aclError status = aclrtProcessReport(10);
         pthread_mutex_lock(&r->lock);
         r->calls += status == ACL_SUCCESS;
-        r->last = status;
         stop = r->stop;
         pthread_mutex_unlock(&r->lock);
         if (status == ACL_ERROR_RT_THREAD_SUBSCRIBE) sleep_ms(1);
     }
+    r->last = aclrtProcessReport(0);
     return NULL;
 }
 

@@ -176,6 +176,7 @@ static void times(void **state)
     FAILS(ACL_ERROR_RT_EVENT_NOT_COMPLETE, aclrtEventElapsedTime(&elapsed, start, end));
     FAILS(ACL_ERROR_RT_EVENT_NOT_COMPLETE, aclrtEventElapsedTime(&elapsed, end, start));
     gate_open(&g);
+    OK(aclrtSynchronizeStream(NULL));
     OK(aclrtDestroyEvent(start));
     OK(aclrtDestroyEvent(end));
     OK(aclrtDestroyEvent(untimed));
