@@ -198,11 +198,6 @@ static int copy(problem *p, int first, int last, int (*direction)(const device_t
     return 0;
 }
 
-static int upload(const device_tensor *t, void *host)
-{
-    return upload(t, host);
-}
-
 /* ---- The documented sample ------------------------------------------------------------------------- */
 
 static int documented_sample(aclrtStream stream)
