@@ -129,7 +129,7 @@ static aclnnStatus check_overlap(const aclnn_executor *job)
         }
     }
     /* Inputs too: the workspace is written. */
-    for (int i = 0; i < op->count && job->workspace != NULL; i++) {
+    for (int i = 0; i < op->count && job->workspace != NULL && job->workspace_given > 0; i++) {
         if (aclnn_range_meets(ranges[i], workspace)) return report_overlap(op, i, "the workspace");
     }
     return ACLNN_SUCCESS;
@@ -138,7 +138,8 @@ static aclnnStatus check_overlap(const aclnn_executor *job)
 static void take_addresses(aclnn_executor *job)
 {
     for (int i = 0; i < job->op->count; i++) {
-        if (job->slots[i].present) job->slots[i].view.data = (char *)job->slots[i].data + job->slots[i].place.first;
+        aclnn_slot *slot = &job->slots[i];
+        if (slot->present) slot->view.data = (void *)((uintptr_t)slot->data + (uintptr_t)slot->place.first);
     }
 }
 

@@ -13,8 +13,6 @@
 
 constexpr aclnnStatus ACLNN_SUCCESS = 0;
 constexpr aclnnStatus ACLNN_ERR_PARAM_NULLPTR = 161001;
-constexpr aclnnStatus ACLNN_ERR_PARAM_INVALID = 161002;
-constexpr aclnnStatus ACLNN_ERR_INNER_TILING_ERROR = 561002;
 
 #include <cstdio>
 #include <new>
