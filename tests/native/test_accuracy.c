@@ -7,7 +7,8 @@
 #include <math.h>
 #include <stdlib.h>
 
-static void for_each_dtype(spec s) {
+static void for_each_dtype(spec s)
+{
     for (int dtype = 0; dtype < 4; dtype++) {
         s.dtype = (floyd_dtype)dtype;
         s.seed++;
@@ -15,13 +16,15 @@ static void for_each_dtype(spec s) {
     }
 }
 
-static void test_batch_and_heads(void **state) {
+static void test_batch_and_heads(void **state)
+{
     (void)state;
     for_each_dtype(spec_of(3, 5, 9, 17, 21, 16));
     for_each_dtype(spec_of(1, 7, 33, 8, 16, 8));
 }
 
-static void test_scales(void **state) {
+static void test_scales(void **state)
+{
     static const double scales[] = {0, -0.0, 1, -0.25, 0.1, -3};
     (void)state;
     for (int i = 0; i < 6; i++) {
@@ -34,8 +37,11 @@ static void test_scales(void **state) {
 }
 
 /* Scores of some hundreds: the softmax is one-hot; and inputs so small that it is flat. */
-static void test_magnitudes(void **state) {
-    static const struct { double mean, deviation; } kinds[] = {{0, 4}, {3, 2}, {-2, 1}, {0, 1e-3}, {0, 0.02}};
+static void test_magnitudes(void **state)
+{
+    static const struct {
+        double mean, deviation;
+    } kinds[] = {{0, 4}, {3, 2}, {-2, 1}, {0, 1e-3}, {0, 0.02}};
     (void)state;
     for (int i = 0; i < 5; i++) {
         spec s = spec_of(1, 2, 18, 19, 40, 32);
@@ -46,7 +52,8 @@ static void test_magnitudes(void **state) {
 }
 
 /* max, sum and Y are used as given, also when they fit nothing. */
-static void test_given_statistics(void **state) {
+static void test_given_statistics(void **state)
+{
     (void)state;
     for (int dtype = 0; dtype < 4; dtype++) {
         spec s = spec_of(1, 2, 17, 18, 33, 16);
@@ -64,7 +71,8 @@ static void test_given_statistics(void **state) {
 }
 
 /* Element 0 of the R copies is read, the others are not. */
-static void test_copies_of_statistics(void **state) {
+static void test_copies_of_statistics(void **state)
+{
     static const int64_t copies[] = {1, 3, 8};
     (void)state;
     for (int i = 0; i < 3; i++) {
@@ -87,7 +95,8 @@ static void test_copies_of_statistics(void **state) {
 }
 
 /* The data of these tests says something: gradients are neither zero nor all alike. */
-static void test_not_trivial(void **state) {
+static void test_not_trivial(void **state)
+{
     (void)state;
     spec s = spec_of(1, 1, 17, 16, 33, 16);
     problem p = problem_new(&s);
@@ -106,7 +115,8 @@ static void test_not_trivial(void **state) {
     problem_free(&p);
 }
 
-int main(void) {
+int main(void)
+{
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_batch_and_heads),      cmocka_unit_test(test_scales),
         cmocka_unit_test(test_magnitudes),           cmocka_unit_test(test_given_statistics),

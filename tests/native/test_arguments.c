@@ -4,14 +4,16 @@
 
 #include "refusal.h"
 
-static call *plain(int backward) {
+static call *plain(int backward)
+{
     return call_new(backward, FLOYD_F32, 0);
 }
 
 /* Runs the body once for each argument of each operation. */
 typedef void (*spoil)(call *c, enum role r);
 
-static void for_each_argument(spoil body) {
+static void for_each_argument(spoil body)
+{
     for (int backward = 0; backward < 2; backward++)
         for (enum role r = T_Q; r < ROLES; r++) {
             call *c = plain(backward);
@@ -22,7 +24,8 @@ static void for_each_argument(spoil body) {
         }
 }
 
-static void without_tensor(call *c, enum role r) {
+static void without_tensor(call *c, enum role r)
+{
     *call_slot(c, r) = NULL;
     if (call_may_omit(c, r))
         call_free(c);
@@ -30,18 +33,21 @@ static void without_tensor(call *c, enum role r) {
         expect_refusal(c, QUERY_AND_RUN, FLOYD_ERROR_NULL, role_names[r], NULL, NULL);
 }
 
-static void without_data(call *c, enum role r) {
+static void without_data(call *c, enum role r)
+{
     c->views[r].data = NULL;
     expect_refusal(c, RUN_ONLY, FLOYD_ERROR_NULL, role_names[r], NULL, NULL);
 }
 
-static void test_null(void **state) {
+static void test_null(void **state)
+{
     (void)state;
     for_each_argument(without_tensor);
     for_each_argument(without_data);
 }
 
-static void test_null_structures(void **state) {
+static void test_null_structures(void **state)
+{
     size_t bytes = 7;
     (void)state;
     assert_int_equal(floyd_forward_workspace(NULL, NULL, &bytes), FLOYD_ERROR_NULL);
@@ -59,7 +65,8 @@ static void test_null_structures(void **state) {
 }
 
 /* Each type that an argument cannot have, out of all values and some that are none. */
-static void test_dtype(void **state) {
+static void test_dtype(void **state)
+{
     static const int dtypes[] = {FLOYD_F32, FLOYD_F64, FLOYD_F16, FLOYD_BF16, FLOYD_U8, 5, -1, 1000};
     (void)state;
     for (int own = 0; own < 4; own++)
@@ -82,15 +89,18 @@ static void test_dtype(void **state) {
 }
 
 /* Which sizes an argument is the first to say: there another value makes a later argument disagree. */
-static int defines(enum role r, int axis) {
+static int defines(enum role r, int axis)
+{
     return r == T_Q || (r == T_K1 && axis == 3);
 }
 
-static int64_t size_of_role(const call *c, enum role r, int axis) {
+static int64_t size_of_role(const call *c, enum role r, int axis)
+{
     return c->p.t[r].view.size[axis];
 }
 
-static void with_other_sizes(call *c, enum role r) {
+static void with_other_sizes(call *c, enum role r)
+{
     const int backward = c->backward;
     call_free(c);
     for (int axis = 0; axis < 5; axis++)
@@ -112,7 +122,8 @@ static void with_other_sizes(call *c, enum role r) {
         }
 }
 
-static void with_negative_sizes(call *c, enum role r) {
+static void with_negative_sizes(call *c, enum role r)
+{
     const int backward = c->backward;
     call_free(c);
     for (int axis = 0; axis < 5; axis++) {
@@ -122,7 +133,8 @@ static void with_negative_sizes(call *c, enum role r) {
     }
 }
 
-static void without_copies(call *c, enum role r) {
+static void without_copies(call *c, enum role r)
+{
     if (r != T_MAX && r != T_SUM) {
         call_free(c);
         return;
@@ -131,7 +143,8 @@ static void without_copies(call *c, enum role r) {
     expect_refusal(c, QUERY_AND_RUN, FLOYD_ERROR_SHAPE, role_names[r], number(0), NULL);
 }
 
-static void with_other_mask_size(call *c, enum role r) {
+static void with_other_mask_size(call *c, enum role r)
+{
     if (r != T_MASK) {
         call_free(c);
         return;
@@ -140,7 +153,8 @@ static void with_other_mask_size(call *c, enum role r) {
     expect_refusal(c, QUERY_AND_RUN, FLOYD_ERROR_SHAPE, "mask", number(2), number(REFUSAL_H));
 }
 
-static void test_shape(void **state) {
+static void test_shape(void **state)
+{
     (void)state;
     for_each_argument(with_other_sizes);
     for_each_argument(with_negative_sizes);
@@ -149,7 +163,8 @@ static void test_shape(void **state) {
 }
 
 /* max and sum may have different numbers of copies. */
-static void test_copies_may_differ(void **state) {
+static void test_copies_may_differ(void **state)
+{
     (void)state;
     call *c = plain(0);
     size_t bytes;
@@ -158,7 +173,8 @@ static void test_copies_may_differ(void **state) {
     call_free(c);
 }
 
-int main(void) {
+int main(void)
+{
     const struct CMUnitTest tests[] = {cmocka_unit_test(test_null), cmocka_unit_test(test_null_structures),
                                        cmocka_unit_test(test_dtype), cmocka_unit_test(test_shape),
                                        cmocka_unit_test(test_copies_may_differ)};

@@ -8,14 +8,16 @@
 #include <stdio.h>
 #include <string.h>
 
-static void test_version(void **state) {
+static void test_version(void **state)
+{
     char text[32];
     (void)state;
     snprintf(text, sizeof text, "%d.%d.%d", FLOYD_VERSION_MAJOR, FLOYD_VERSION_MINOR, FLOYD_VERSION_PATCH);
     assert_string_equal(floyd_version(), text);
 }
 
-static void test_status_names(void **state) {
+static void test_status_names(void **state)
+{
     static const char *const names[] = {"FLOYD_OK",
                                         "FLOYD_ERROR_NULL",
                                         "FLOYD_ERROR_DTYPE",
@@ -34,7 +36,8 @@ static void test_status_names(void **state) {
     assert_string_equal(floyd_status_name((floyd_status)-1), "unknown status");
 }
 
-static void test_dtype_sizes(void **state) {
+static void test_dtype_sizes(void **state)
+{
     static const size_t sizes[] = {4, 8, 2, 2, 1};
     (void)state;
     for (int i = 0; i < 5; i++) assert_int_equal(floyd_dtype_size((floyd_dtype)i), sizes[i]);
@@ -42,7 +45,8 @@ static void test_dtype_sizes(void **state) {
     assert_int_equal(floyd_dtype_size((floyd_dtype)-1), 0);
 }
 
-static void test_contiguous(void **state) {
+static void test_contiguous(void **state)
+{
     int x;
     (void)state;
     const floyd_tensor t = floyd_contiguous(&x, FLOYD_BF16, 2, 3, 5, 7, 11);
@@ -53,7 +57,8 @@ static void test_contiguous(void **state) {
     assert_memory_equal(t.stride, stride, sizeof stride);
 }
 
-static void test_isa_list(void **state) {
+static void test_isa_list(void **state)
+{
     floyd_isa isa;
     int count = 0, chosen = 0;
     (void)state;
@@ -74,13 +79,15 @@ static void test_isa_list(void **state) {
     assert_non_null(strstr(floyd_last_message(), "isa"));
 }
 
-static void *message_of_new_thread(void *out) {
+static void *message_of_new_thread(void *out)
+{
     strcpy(out, floyd_last_message());
     return NULL;
 }
 
 /* A message belongs to its thread and outlives successful calls. */
-static void test_message(void **state) {
+static void test_message(void **state)
+{
     char kept[512], other[512] = "?";
     floyd_isa isa;
     pthread_t thread;
@@ -95,7 +102,8 @@ static void test_message(void **state) {
     assert_string_equal(other, "");
 }
 
-int main(void) {
+int main(void)
+{
     const struct CMUnitTest tests[] = {cmocka_unit_test(test_version),     cmocka_unit_test(test_status_names),
                                        cmocka_unit_test(test_dtype_sizes), cmocka_unit_test(test_contiguous),
                                        cmocka_unit_test(test_isa_list),    cmocka_unit_test(test_message)};

@@ -10,7 +10,8 @@
 enum { ALL_OUTPUTS = FORWARD_OUTPUTS | GRADIENTS };
 
 /* Large enough for many tiles and tasks on every axis. */
-static spec large_spec(int i) {
+static spec large_spec(int i)
+{
     static const int64_t shapes[][6] = {{2, 2, 70, 67, 130, 24}, {1, 1, 129, 100, 97, 64}, {1, 3, 33, 140, 65, 20}};
     const int64_t *z = shapes[i % 3];
     spec s = spec_of(z[0], z[1], z[2], z[3], z[4], z[5]);
@@ -21,20 +22,23 @@ static spec large_spec(int i) {
 }
 
 /* The backward starts from this forward's results: a difference in either is seen. */
-static problem computed(const spec *s) {
+static problem computed(const spec *s)
+{
     problem p = problem_new(s);
     run_forward(&p);
     run_backward(&p);
     return p;
 }
 
-static void expect_as(const problem *first, const spec *s, const char *what) {
+static void expect_as(const problem *first, const spec *s, const char *what)
+{
     problem other = computed(s);
     expect_same_bits(first, &other, ALL_OUTPUTS, what);
     problem_free(&other);
 }
 
-static void test_threads(void **state) {
+static void test_threads(void **state)
+{
     static const int threads[] = {1, 2, 3, 7, 16};
     (void)state;
     for (int i = 0; i < 6; i++) {
@@ -49,7 +53,8 @@ static void test_threads(void **state) {
 }
 
 /* The orders in which threads meet differ from run to run; bits do not. */
-static void test_repeats(void **state) {
+static void test_repeats(void **state)
+{
     (void)state;
     spec s = large_spec(0);
     s.threads = 5;
@@ -58,7 +63,8 @@ static void test_repeats(void **state) {
     problem_free(&first);
 }
 
-static floyd_tensor head_view(const floyd_tensor *t, int64_t b, int64_t h) {
+static floyd_tensor head_view(const floyd_tensor *t, int64_t b, int64_t h)
+{
     floyd_tensor head = *t;
     head.size[0] = head.size[1] = 1;
     head.data =
@@ -67,7 +73,8 @@ static floyd_tensor head_view(const floyd_tensor *t, int64_t b, int64_t h) {
 }
 
 /* Head (b,h) of one problem as a problem of its own, contiguous. */
-static problem head_of(const problem *whole, int64_t b, int64_t h) {
+static problem head_of(const problem *whole, int64_t b, int64_t h)
+{
     spec s = whole->s;
     s.B = s.H = 1;
     s.mask = MASK_NONE;
@@ -88,7 +95,8 @@ static problem head_of(const problem *whole, int64_t b, int64_t h) {
     return head;
 }
 
-static void test_head_alone(void **state) {
+static void test_head_alone(void **state)
+{
     (void)state;
     for (int dtype = 0; dtype < 4; dtype++) {
         spec s = spec_of(2, 3, 37, 40, 66, 16);
@@ -112,7 +120,8 @@ static void test_head_alone(void **state) {
 }
 
 /* Every order of the axes in memory, in inputs and in outputs. */
-static void test_stride_orders(void **state) {
+static void test_stride_orders(void **state)
+{
     (void)state;
     for (int i = 0; i < 120; i++) {
         layout shuffled = layout_contiguous;
@@ -135,7 +144,8 @@ static void test_stride_orders(void **state) {
     }
 }
 
-static void test_layouts(void **state) {
+static void test_layouts(void **state)
+{
     static const layout *const others[] = {&layout_permuted, &layout_scattered, &layout_gapped};
     (void)state;
     for (int i = 0; i < 12; i++) {
@@ -149,7 +159,8 @@ static void test_layouts(void **state) {
 }
 
 /* Each subset of the gradients gives the bits of the full run. */
-static void test_subsets_of_gradients(void **state) {
+static void test_subsets_of_gradients(void **state)
+{
     (void)state;
     for (unsigned subset = 0; subset < 32; subset++) {
         spec s = spec_of(1, 2, 35, 34, 67, 12);
@@ -164,7 +175,8 @@ static void test_subsets_of_gradients(void **state) {
     }
 }
 
-static void test_subsets_of_forward(void **state) {
+static void test_subsets_of_forward(void **state)
+{
     (void)state;
     for (unsigned subset = 0; subset < 4; subset++) {
         const unsigned wanted = 1u << T_Y | subset << T_MAX;
@@ -181,7 +193,8 @@ static void test_subsets_of_forward(void **state) {
 }
 
 /* Runs p again with this mask in the place of its own. */
-static void expect_same_with_mask(const problem *first, const floyd_tensor *mask, const char *what) {
+static void expect_same_with_mask(const problem *first, const floyd_tensor *mask, const char *what)
+{
     spec s = first->s;
     s.mask = MASK_NONE;
     problem other = problem_new(&s);
@@ -194,7 +207,8 @@ static void expect_same_with_mask(const problem *first, const floyd_tensor *mask
     problem_free(&other);
 }
 
-static void test_mask_storage(void **state) {
+static void test_mask_storage(void **state)
+{
     (void)state;
     for (int dtype = 0; dtype < 4; dtype++) {
         spec s = spec_of(2, 2, 19, 18, 70, 8);
@@ -219,7 +233,8 @@ static void test_mask_storage(void **state) {
     }
 }
 
-static void test_null_mask(void **state) {
+static void test_null_mask(void **state)
+{
     (void)state;
     for (int i = 0; i < 4; i++) {
         spec s = large_spec(2 * i);
@@ -236,7 +251,8 @@ static void test_null_mask(void **state) {
     }
 }
 
-int main(void) {
+int main(void)
+{
     const struct CMUnitTest tests[] = {cmocka_unit_test(test_threads),
                                        cmocka_unit_test(test_repeats),
                                        cmocka_unit_test(test_head_alone),

@@ -17,7 +17,8 @@ typedef struct host {
 } host;
 
 /* No assertion here: cmocka's belong to the main thread. */
-static floyd_status run_once(problem *p) {
+static floyd_status run_once(problem *p)
+{
     floyd_options options = FLOYD_OPTIONS_INIT;
     const floyd_forward_args forward = forward_args(p, FORWARD_OUTPUTS);
     const floyd_backward_args backward = backward_args(p, GRADIENTS);
@@ -26,13 +27,15 @@ static floyd_status run_once(problem *p) {
     return status != FLOYD_OK ? status : run_backward_args(&backward, &options);
 }
 
-static void *host_main(void *argument) {
+static void *host_main(void *argument)
+{
     host *h = argument;
     for (int i = 0; i < ROUNDS && h->status == FLOYD_OK; i++) h->status = run_once(&h->p);
     return NULL;
 }
 
-static spec host_spec(int i) {
+static spec host_spec(int i)
+{
     spec s = spec_of(1, 2, 40 + i, 35, 67, 16);
     s.dtype = (floyd_dtype)(i % 4);
     s.threads = 1 + i % 4;
@@ -40,7 +43,8 @@ static spec host_spec(int i) {
     return s;
 }
 
-static void test_many_callers(void **state) {
+static void test_many_callers(void **state)
+{
     host hosts[HOSTS];
     pthread_t threads[HOSTS];
     (void)state;
@@ -61,7 +65,8 @@ static void test_many_callers(void **state) {
     }
 }
 
-static void test_more_threads_than_work(void **state) {
+static void test_more_threads_than_work(void **state)
+{
     (void)state;
     spec s = spec_of(1, 1, 1, 1, 1, 1);
     s.threads = 100;
@@ -72,7 +77,8 @@ static void test_more_threads_than_work(void **state) {
 }
 
 /* 0 in the child when it computed the parent's bits. */
-static int child_agrees(const problem *parent) {
+static int child_agrees(const problem *parent)
+{
     const spec s = parent->s;
     problem p = problem_new(&s);
     if (run_once(&p) != FLOYD_OK) return 1;
@@ -82,7 +88,8 @@ static int child_agrees(const problem *parent) {
 }
 
 /* Threads of the parent are not in the child: it must not wait for them. */
-static void test_fork(void **state) {
+static void test_fork(void **state)
+{
     const spec s = host_spec(3);
     problem p = problem_new(&s);
     int status = -1;
@@ -102,7 +109,8 @@ static void test_fork(void **state) {
     problem_free(&p);
 }
 
-int main(void) {
+int main(void)
+{
     const struct CMUnitTest tests[] = {cmocka_unit_test(test_many_callers),
                                        cmocka_unit_test(test_more_threads_than_work), cmocka_unit_test(test_fork)};
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -12,7 +12,8 @@
 #include <math.h>
 #include <stdlib.h>
 
-static double loss(problem *p) {
+static double loss(problem *p)
+{
     double total = 0;
     run_forward(p);
     double *y = tensor_values(&p->t[T_Y].view), *dy = tensor_values(&p->t[T_DY].view);
@@ -22,7 +23,8 @@ static double loss(problem *p) {
     return total;
 }
 
-static double slope(problem *p, const floyd_tensor *t, const int64_t index[5]) {
+static double slope(problem *p, const floyd_tensor *t, const int64_t index[5])
+{
     const double h = 1e-5, value = tensor_get(t, index);
     tensor_set(t, index, value + h);
     const double above = loss(p);
@@ -32,7 +34,8 @@ static double slope(problem *p, const floyd_tensor *t, const int64_t index[5]) {
     return (above - below) / (2 * h);
 }
 
-static void check_gradients(const spec *s) {
+static void check_gradients(const spec *s)
+{
     static const enum role input[] = {T_Q, T_K1, T_V1, T_K2, T_V2};
     static const enum role gradient[] = {T_DQ, T_DK1, T_DV1, T_DK2, T_DV2};
     problem p = problem_new(s);
@@ -55,7 +58,8 @@ static void check_gradients(const spec *s) {
     problem_free(&p);
 }
 
-static void test_plain(void **state) {
+static void test_plain(void **state)
+{
     (void)state;
     spec s = spec_of(1, 2, 4, 5, 6, 3);
     s.dtype = FLOYD_F64;
@@ -66,7 +70,8 @@ static void test_plain(void **state) {
 }
 
 /* Where no row is masked whole both rules are the derivative; where one is, that of masked_fill is. */
-static void test_masked(void **state) {
+static void test_masked(void **state)
+{
     (void)state;
     spec s = spec_of(2, 1, 4, 5, 7, 3);
     s.dtype = FLOYD_F64;
@@ -77,7 +82,8 @@ static void test_masked(void **state) {
     check_gradients(&s);
 }
 
-int main(void) {
+int main(void)
+{
     const struct CMUnitTest tests[] = {cmocka_unit_test(test_plain), cmocka_unit_test(test_masked)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

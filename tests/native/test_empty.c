@@ -7,14 +7,16 @@
 #include <float.h>
 
 /* Bit 0..5 of zeroed: B, H, N, M, K, D is 0. */
-static spec spec_with_zeros(unsigned zeroed) {
+static spec spec_with_zeros(unsigned zeroed)
+{
     int64_t size[] = {2, 1, 5, 7, 9, 8};
     for (int i = 0; i < 6; i++)
         if (zeroed >> i & 1) size[i] = 0;
     return spec_of(size[0], size[1], size[2], size[3], size[4], size[5]);
 }
 
-static void test_every_combination(void **state) {
+static void test_every_combination(void **state)
+{
     (void)state;
     for (unsigned zeroed = 0; zeroed < 64; zeroed++)
         for (int dtype = 0; dtype < 4; dtype++) {
@@ -26,7 +28,8 @@ static void test_every_combination(void **state) {
         }
 }
 
-static void expect_all(const tensor *t, double value, const char *name) {
+static void expect_all(const tensor *t, double value, const char *name)
+{
     int64_t index[5] = {0};
     assert_true(tensor_count(&t->view) > 0);
     do
@@ -35,7 +38,8 @@ static void expect_all(const tensor *t, double value, const char *name) {
     while (tensor_next(&t->view, index));
 }
 
-static void test_no_pivots(void **state) {
+static void test_no_pivots(void **state)
+{
     (void)state;
     spec s = spec_with_zeros(1 << 4);
     s.R = 8;
@@ -49,7 +53,8 @@ static void test_no_pivots(void **state) {
     problem_free(&p);
 }
 
-static void test_one_axis_of_pairs(void **state) {
+static void test_one_axis_of_pairs(void **state)
+{
     (void)state;
     spec s = spec_with_zeros(1 << 2);
     problem p = problem_new(&s);
@@ -66,7 +71,8 @@ static void test_one_axis_of_pairs(void **state) {
 }
 
 /* D = 0: every score is 0. */
-static void test_no_features(void **state) {
+static void test_no_features(void **state)
+{
     (void)state;
     spec s = spec_with_zeros(1 << 5);
     problem p = problem_new(&s);
@@ -76,7 +82,8 @@ static void test_no_features(void **state) {
     problem_free(&p);
 }
 
-static void test_add_nothing(void **state) {
+static void test_add_nothing(void **state)
+{
     (void)state;
     for (int axis = 2; axis <= 4; axis++) {
         spec s = spec_with_zeros(1u << axis);
@@ -93,7 +100,8 @@ static void test_add_nothing(void **state) {
     }
 }
 
-static void test_carry_nothing(void **state) {
+static void test_carry_nothing(void **state)
+{
     (void)state;
     spec s = spec_with_zeros(1 << 4);
     problem p = problem_new(&s), before = problem_new(&s);
@@ -109,7 +117,8 @@ static void test_carry_nothing(void **state) {
     problem_free(&before);
 }
 
-int main(void) {
+int main(void)
+{
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_every_combination), cmocka_unit_test(test_no_pivots),
         cmocka_unit_test(test_one_axis_of_pairs), cmocka_unit_test(test_no_features),

@@ -12,21 +12,25 @@
 #if defined(__x86_64__)
 #include <xmmintrin.h>
 enum { FLUSH_AND_DENORMALS = 0x8040, FLAGS = 0x3F };
-static unsigned control(void) {
+static unsigned control(void)
+{
     return _mm_getcsr() & ~(unsigned)FLAGS;
 }
-static void flush(void) {
+static void flush(void)
+{
     _mm_setcsr(_mm_getcsr() | FLUSH_AND_DENORMALS);
 }
 #else
-static unsigned control(void) {
+static unsigned control(void)
+{
     return (unsigned)fegetround();
 }
 static void flush(void) {}
 #endif
 
 /* Denormal scores, values and gradients, so that a flush would show. */
-static problem denormal_problem(int dtype, int threads) {
+static problem denormal_problem(int dtype, int threads)
+{
     spec s = spec_of(1, 2, 35, 18, 40, 12);
     s.dtype = (floyd_dtype)dtype;
     s.threads = threads;
@@ -38,12 +42,14 @@ static problem denormal_problem(int dtype, int threads) {
     return p;
 }
 
-static void run_both(problem *p) {
+static void run_both(problem *p)
+{
     run_forward(p);
     run_backward(p);
 }
 
-static void check_environment(int dtype, int threads, int rounding, int flushing) {
+static void check_environment(int dtype, int threads, int rounding, int flushing)
+{
     fenv_t before;
     problem plain = denormal_problem(dtype, 1), other = denormal_problem(dtype, threads);
     run_both(&plain);
@@ -62,7 +68,8 @@ static void check_environment(int dtype, int threads, int rounding, int flushing
     problem_free(&other);
 }
 
-static void test_environments(void **state) {
+static void test_environments(void **state)
+{
     static const int modes[] = {FE_TONEAREST, FE_UPWARD, FE_DOWNWARD, FE_TOWARDZERO};
     (void)state;
     for (int dtype = 0; dtype < 4; dtype++)
@@ -74,7 +81,8 @@ static void test_environments(void **state) {
 }
 
 /* Scale is rounded to fp32 to nearest, whatever the caller's mode: once up, once down. */
-static void test_scale_rounding(void **state) {
+static void test_scale_rounding(void **state)
+{
     static const double scales[] = {0.1, 0.3, -0.1, 0.7};
     static const int modes[] = {FE_UPWARD, FE_DOWNWARD, FE_TOWARDZERO};
     (void)state;
@@ -93,7 +101,8 @@ static void test_scale_rounding(void **state) {
 }
 
 /* A refused call leaves the environment alone, too. */
-static void test_errors(void **state) {
+static void test_errors(void **state)
+{
     fenv_t before;
     (void)state;
     spec s = spec_of(1, 1, 9, 18, 8, 12);
@@ -112,7 +121,8 @@ static void test_errors(void **state) {
     problem_free(&p);
 }
 
-int main(void) {
+int main(void)
+{
     const struct CMUnitTest tests[] = {cmocka_unit_test(test_environments), cmocka_unit_test(test_scale_rounding),
                                        cmocka_unit_test(test_errors)};
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -11,7 +11,8 @@ static const layout *const output_layouts[] = {&layout_contiguous, &layout_permu
 static const layout *const input_layouts[] = {&layout_contiguous, &layout_permuted, &layout_scattered,
                                               &layout_gapped, &layout_repeated};
 
-static void test_strides(void **state) {
+static void test_strides(void **state)
+{
     (void)state;
     for (int in = 0; in < 5; in++)
         for (int out = 0; out < 4; out++)
@@ -27,7 +28,8 @@ static void test_strides(void **state) {
 }
 
 /* Stride 0 on each axis of the inputs in turn, and on all at once. */
-static void test_repeated_axes(void **state) {
+static void test_repeated_axes(void **state)
+{
     (void)state;
     for (int axis = 0; axis <= 5; axis++) {
         layout repeated = layout_contiguous;
@@ -41,7 +43,8 @@ static void test_repeated_axes(void **state) {
 }
 
 /* Every axis backwards, one at a time, in inputs and outputs. */
-static void test_reversed_axes(void **state) {
+static void test_reversed_axes(void **state)
+{
     (void)state;
     for (int axis = 0; axis <= 5; axis++) {
         layout reversed = layout_contiguous;
@@ -55,7 +58,8 @@ static void test_reversed_axes(void **state) {
 }
 
 /* A caller that reads broadcast gradients through expanded views passes a stride 0 where the size is 1. */
-static void test_unit_axes(void **state) {
+static void test_unit_axes(void **state)
+{
     (void)state;
     spec s = spec_of(1, 1, 1, 9, 17, 8);
     problem p = problem_new(&s);
@@ -71,7 +75,8 @@ static void test_unit_axes(void **state) {
 }
 
 /* Y, dY and each gradient may be fp32 beside half inputs, in any combination. */
-static void test_mixed_dtypes(void **state) {
+static void test_mixed_dtypes(void **state)
+{
     static const floyd_dtype halves[] = {FLOYD_F16, FLOYD_BF16};
     (void)state;
     for (int h = 0; h < 2; h++)
@@ -87,7 +92,8 @@ static void test_mixed_dtypes(void **state) {
 }
 
 /* narrow holds exactly wide's elements, each rounded to narrow's type. */
-static void expect_rounded(const floyd_tensor *narrow, const floyd_tensor *wide, const char *name) {
+static void expect_rounded(const floyd_tensor *narrow, const floyd_tensor *wide, const char *name)
+{
     tensor rounded = tensor_new(narrow->dtype, wide->size, &layout_contiguous);
     double *values = tensor_values(wide);
     tensor_assign(&rounded.view, values);
@@ -97,7 +103,8 @@ static void expect_rounded(const floyd_tensor *narrow, const floyd_tensor *wide,
 }
 
 /* A half output is the fp32 output rounded once. */
-static void test_rounded_once(void **state) {
+static void test_rounded_once(void **state)
+{
     static const floyd_dtype halves[] = {FLOYD_F16, FLOYD_BF16};
     (void)state;
     for (int h = 0; h < 2; h++) {
@@ -122,7 +129,8 @@ static void test_rounded_once(void **state) {
     }
 }
 
-int main(void) {
+int main(void)
+{
     const struct CMUnitTest tests[] = {cmocka_unit_test(test_strides),       cmocka_unit_test(test_repeated_axes),
                                        cmocka_unit_test(test_reversed_axes), cmocka_unit_test(test_unit_axes),
                                        cmocka_unit_test(test_mixed_dtypes),  cmocka_unit_test(test_rounded_once)};

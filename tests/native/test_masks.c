@@ -7,7 +7,8 @@
 #include <float.h>
 #include <math.h>
 
-static void test_contents_and_rules(void **state) {
+static void test_contents_and_rules(void **state)
+{
     (void)state;
     for (int kind = MASK_ZERO; kind <= MASK_ROWS; kind++)
         for (int dtype = 0; dtype < 4; dtype++)
@@ -21,7 +22,8 @@ static void test_contents_and_rules(void **state) {
             }
 }
 
-static void test_broadcast_axes(void **state) {
+static void test_broadcast_axes(void **state)
+{
     (void)state;
     for (unsigned axes = 0; axes < 32; axes++) {
         spec s = spec_of(2, 3, 5, 17, 33, 8);
@@ -34,7 +36,8 @@ static void test_broadcast_axes(void **state) {
 }
 
 /* Whole tiles masked at the front, in the middle and at the end of the pivots. */
-static void test_masked_tiles(void **state) {
+static void test_masked_tiles(void **state)
+{
     static const int64_t masked[][2] = {{0, 64}, {64, 128}, {100, 200}, {1, 200}, {0, 199}};
     (void)state;
     for (int i = 0; i < 5; i++) {
@@ -56,7 +59,8 @@ static void test_masked_tiles(void **state) {
 }
 
 /* A fully masked row: max = -FLT_MAX, sum = K, Y the plain average, in every dtype. */
-static void test_fully_masked_statistics(void **state) {
+static void test_fully_masked_statistics(void **state)
+{
     (void)state;
     for (int dtype = 0; dtype < 4; dtype++) {
         spec s = spec_of(1, 1, 3, 4, 37, 8);
@@ -78,7 +82,8 @@ static void test_fully_masked_statistics(void **state) {
  * A row counts as fully masked when its given max <= -FLT_MAX/2, whatever the mask says; in every other
  * row P and dS are exactly 0 under the mask, whatever sum and Y hold. Both, and the two sides of the line.
  */
-static void test_given_max_decides(void **state) {
+static void test_given_max_decides(void **state)
+{
     static const double tops[] = {-FLT_MAX, -(double)FLT_MAX / 2, -(double)FLT_MAX / 2.0001, -1e30};
     (void)state;
     for (int i = 0; i < 4; i++)
@@ -101,14 +106,16 @@ static void test_given_max_decides(void **state) {
         }
 }
 
-static void fill(const floyd_tensor *t, double value) {
+static void fill(const floyd_tensor *t, double value)
+{
     int64_t index[5] = {0};
     do tensor_set(t, index, value);
     while (tensor_next(t, index));
 }
 
 /* Zeros under a mask are set, not computed: statistics that are NaN do not reach them. */
-static void test_zero_whatever_statistics_hold(void **state) {
+static void test_zero_whatever_statistics_hold(void **state)
+{
     static const double bad[] = {NAN, INFINITY, 0};
     (void)state;
     for (int i = 0; i < 3; i++)
@@ -130,7 +137,8 @@ static void test_zero_whatever_statistics_hold(void **state) {
         }
 }
 
-int main(void) {
+int main(void)
+{
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_contents_and_rules), cmocka_unit_test(test_broadcast_axes),
         cmocka_unit_test(test_masked_tiles),       cmocka_unit_test(test_fully_masked_statistics),

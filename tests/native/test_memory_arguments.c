@@ -8,18 +8,21 @@
 #include <stdlib.h>
 #include <string.h>
 
-static call *plain(int backward) {
+static call *plain(int backward)
+{
     return call_new(backward, FLOYD_F32, 0);
 }
 
-static void refuse_stride(int backward, enum role r, const int64_t stride[5]) {
+static void refuse_stride(int backward, enum role r, const int64_t stride[5])
+{
     call *c = plain(backward);
     memcpy(c->views[r].stride, stride, sizeof c->views[r].stride);
     expect_refusal(c, QUERY_AND_RUN, FLOYD_ERROR_STRIDE, role_names[r], NULL, NULL);
 }
 
 /* Stride 0, a stride one too short on each axis, and two axes that run into each other. */
-static void test_stride(void **state) {
+static void test_stride(void **state)
+{
     (void)state;
     for (int backward = 0; backward < 2; backward++)
         for (enum role r = T_Q; r < ROLES; r++) {
@@ -43,7 +46,8 @@ static void test_stride(void **state) {
 }
 
 /* The rule is about |stride| and says nothing of axes of size 1: [D,N,M,..] orders and gaps are accepted. */
-static void test_strides_that_are_fine(void **state) {
+static void test_strides_that_are_fine(void **state)
+{
     (void)state;
     call *c = plain(1);
     floyd_tensor *t = &c->views[T_DQ];
@@ -61,7 +65,8 @@ static void test_strides_that_are_fine(void **state) {
     call_free(c);
 }
 
-static void test_overflow_of_strides(void **state) {
+static void test_overflow_of_strides(void **state)
+{
     static const int64_t strides[] = {INT64_MAX, INT64_MIN, INT64_MAX / 2, INT64_C(1) << 62, -(INT64_C(1) << 62)};
     (void)state;
     for (int backward = 0; backward < 2; backward++)
@@ -78,7 +83,8 @@ static void test_overflow_of_strides(void **state) {
             }
 }
 
-static void test_overflow_of_sizes(void **state) {
+static void test_overflow_of_sizes(void **state)
+{
     static const int64_t shapes[][6] = {{INT64_C(1) << 40, INT64_C(1) << 40, 1, 1, 1, 1},
                                         {1, 1, INT64_C(1) << 32, INT64_C(1) << 32, 1, 1},
                                         {1, 1, 1, INT64_C(1) << 31, INT64_C(1) << 31, 2},
@@ -102,7 +108,8 @@ static void test_overflow_of_sizes(void **state) {
 }
 
 /* Inputs may share everything; they may repeat huge extents with stride 0. */
-static void test_inputs_may_overlap(void **state) {
+static void test_inputs_may_overlap(void **state)
+{
     (void)state;
     spec s = spec_of(1, 1, 16, 16, 16, 8);
     problem p = problem_new(&s);
@@ -120,7 +127,8 @@ static void test_inputs_may_overlap(void **state) {
  * Output r and another tensor in one block of poison, sharing a single byte: the last of r and the first
  * of the other, or the other way round. No third tensor is near.
  */
-static void refuse_overlap(int backward, enum role r, enum role other, int other_first) {
+static void refuse_overlap(int backward, enum role r, enum role other, int other_first)
+{
     call *c = plain(backward);
     if (!call_has(c, other)) {
         call_free(c);
@@ -137,7 +145,8 @@ static void refuse_overlap(int backward, enum role r, enum role other, int other
     tensor_free(&block);
 }
 
-static void test_overlap(void **state) {
+static void test_overlap(void **state)
+{
     (void)state;
     for (int backward = 0; backward < 2; backward++)
         for (enum role r = T_Q; r < ROLES; r++)
@@ -151,7 +160,8 @@ static void test_overlap(void **state) {
             }
 }
 
-static void test_overlap_with_workspace(void **state) {
+static void test_overlap_with_workspace(void **state)
+{
     (void)state;
     for (int backward = 0; backward < 2; backward++)
         for (enum role r = T_Q; r < ROLES; r++)
@@ -169,7 +179,8 @@ static void test_overlap_with_workspace(void **state) {
 }
 
 /* Side by side is no overlap: outputs and inputs in one block without a byte between them. */
-static void test_neighbours_are_fine(void **state) {
+static void test_neighbours_are_fine(void **state)
+{
     (void)state;
     spec s = spec_of(1, 1, 9, 17, 8, 8);
     problem p = problem_new(&s);
@@ -194,7 +205,8 @@ static void test_neighbours_are_fine(void **state) {
     problem_free(&p);
 }
 
-static void test_workspace(void **state) {
+static void test_workspace(void **state)
+{
     (void)state;
     for (int backward = 0; backward < 2; backward++)
         for (int empty = 0; empty < 2; empty++) {
@@ -212,7 +224,8 @@ static void test_workspace(void **state) {
         }
 }
 
-int main(void) {
+int main(void)
+{
     const struct CMUnitTest tests[] = {cmocka_unit_test(test_stride),
                                        cmocka_unit_test(test_strides_that_are_fine),
                                        cmocka_unit_test(test_overflow_of_strides),

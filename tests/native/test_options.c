@@ -10,11 +10,13 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-static void refuse_option(call *c, const char *name) {
+static void refuse_option(call *c, const char *name)
+{
     expect_refusal(c, QUERY_AND_RUN, FLOYD_ERROR_OPTION, name, NULL, NULL);
 }
 
-static void test_struct_size(void **state) {
+static void test_struct_size(void **state)
+{
     static const size_t sizes[] = {0, 1, 8};
     (void)state;
     for (int backward = 0; backward < 2; backward++)
@@ -29,7 +31,8 @@ static void test_struct_size(void **state) {
 }
 
 /* A caller built with a later header: fields unknown here may be zero, and are refused when they are not. */
-static void test_longer_struct(void **state) {
+static void test_longer_struct(void **state)
+{
     struct {
         floyd_options known;
         int64_t unknown;
@@ -44,7 +47,8 @@ static void test_longer_struct(void **state) {
     call_free(c);
 }
 
-static void test_threads(void **state) {
+static void test_threads(void **state)
+{
     static const int counts[] = {-1, -1000, -2147483647 - 1};
     (void)state;
     for (int backward = 0; backward < 2; backward++)
@@ -55,7 +59,8 @@ static void test_threads(void **state) {
         }
 }
 
-static void test_mask_rule(void **state) {
+static void test_mask_rule(void **state)
+{
     static const int rules[] = {2, -1, 1000};
     (void)state;
     for (int i = 0; i < 3; i++) {
@@ -66,7 +71,8 @@ static void test_mask_rule(void **state) {
 }
 
 /* Carry needs y, max and sum, and y in fp32 (fp64). */
-static void test_carry_demands(void **state) {
+static void test_carry_demands(void **state)
+{
     (void)state;
     for (enum role r = T_MAX; r <= T_SUM; r++) {
         call *c = call_new(0, FLOYD_F32, 0);
@@ -82,7 +88,8 @@ static void test_carry_demands(void **state) {
 }
 
 /* Add needs every gradient that is asked for in fp32 (fp64). */
-static void test_add_demands(void **state) {
+static void test_add_demands(void **state)
+{
     (void)state;
     for (int dtype = FLOYD_F16; dtype <= FLOYD_BF16; dtype++)
         for (enum role r = T_DQ; r < ROLES; r++) {
@@ -93,7 +100,8 @@ static void test_add_demands(void **state) {
 }
 
 /* NULL options are the defaults: default threads, no callback. */
-static void test_defaults(void **state) {
+static void test_defaults(void **state)
+{
     (void)state;
     spec s = spec_of(1, 1, 9, 17, 8, 8);
     problem p = problem_new(&s);
@@ -110,7 +118,8 @@ static void test_defaults(void **state) {
 }
 
 /* In a process of its own, so that a value read once would be read there. */
-static int default_threads_with(const char *own, const char *omp) {
+static int default_threads_with(const char *own, const char *omp)
+{
     int status = -1;
     const pid_t child = fork();
     assert_true(child >= 0);
@@ -124,7 +133,8 @@ static int default_threads_with(const char *own, const char *omp) {
     return WEXITSTATUS(status);
 }
 
-static void test_default_threads(void **state) {
+static void test_default_threads(void **state)
+{
     (void)state;
     const int usable = default_threads_with(NULL, NULL);
     assert_true(usable >= 1);
@@ -141,7 +151,8 @@ static void test_default_threads(void **state) {
     assert_int_equal(default_threads_with("99999999999999999999", "7x"), usable);
 }
 
-int main(void) {
+int main(void)
+{
     const struct CMUnitTest tests[] = {cmocka_unit_test(test_default_threads), cmocka_unit_test(test_struct_size),
                                        cmocka_unit_test(test_longer_struct),   cmocka_unit_test(test_threads),
                                        cmocka_unit_test(test_mask_rule),       cmocka_unit_test(test_carry_demands),

@@ -13,7 +13,8 @@ typedef struct record {
     int64_t done, total;
 } record;
 
-static int note(void *user, int64_t done, int64_t total) {
+static int note(void *user, int64_t done, int64_t total)
+{
     record *r = user;
     if (!pthread_equal(pthread_self(), r->caller)) r->bad = 1;
     if (r->calls > 0 && (total != r->total || done < r->done)) r->bad = 1;
@@ -24,13 +25,15 @@ static int note(void *user, int64_t done, int64_t total) {
     return r->stop_after && r->calls >= r->stop_after;
 }
 
-static spec progress_spec(int threads) {
+static spec progress_spec(int threads)
+{
     spec s = spec_of(2, 3, 70, 65, 66, 12);
     s.threads = threads;
     return s;
 }
 
-static floyd_options options_for(record *r, int threads, int stop_after) {
+static floyd_options options_for(record *r, int threads, int stop_after)
+{
     floyd_options options = FLOYD_OPTIONS_INIT;
     memset(r, 0, sizeof *r);
     r->caller = pthread_self();
@@ -41,13 +44,15 @@ static floyd_options options_for(record *r, int threads, int stop_after) {
     return options;
 }
 
-static void expect_complete(const record *r) {
+static void expect_complete(const record *r)
+{
     assert_false(r->bad);
     assert_true(r->total > 0);
     assert_true(r->done == r->total);
 }
 
-static void test_told(void **state) {
+static void test_told(void **state)
+{
     (void)state;
     for (int threads = 1; threads <= 4; threads++) {
         const spec s = progress_spec(threads);
@@ -73,7 +78,8 @@ static void test_told(void **state) {
  * With more threads the caller may be left too few pieces to be asked that often; alone it is asked after
  * each. Once it said stop it is not asked again.
  */
-static void expect_cancel(floyd_status status, const record *r, int threads) {
+static void expect_cancel(floyd_status status, const record *r, int threads)
+{
     const int asked_enough = r->calls >= r->stop_after;
     if (threads == 1) assert_true(asked_enough);
     assert_int_equal(status, asked_enough ? FLOYD_ERROR_CANCELLED : FLOYD_OK);
@@ -83,7 +89,8 @@ static void expect_cancel(floyd_status status, const record *r, int threads) {
 }
 
 /* After a cancel the status says so, and the next call is whole. */
-static void test_cancel(void **state) {
+static void test_cancel(void **state)
+{
     (void)state;
     for (int threads = 1; threads <= 3; threads++)
         for (int stop = 1; stop <= 3; stop++) {
@@ -106,7 +113,8 @@ static void test_cancel(void **state) {
         }
 }
 
-int main(void) {
+int main(void)
+{
     const struct CMUnitTest tests[] = {cmocka_unit_test(test_told), cmocka_unit_test(test_cancel)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

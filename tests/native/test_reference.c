@@ -8,12 +8,14 @@
 #include <float.h>
 #include <math.h>
 
-static void assert_near(double got, double want) {
+static void assert_near(double got, double want)
+{
     if (!(fabs(got - want) <= 1e-12 * (1 + fabs(want)))) fail_msg("%.17g is not %.17g", got, want);
 }
 
 /* One pair, two pivots, D = 1: S = 0.5 * 2 * (k1 + k2) = {3, 3 + log 3}, so P = {1/4, 3/4}. */
-static void test_by_hand(void **state) {
+static void test_by_hand(void **state)
+{
     (void)state;
     const double q = 2, k1[] = {1, 1}, v1[] = {10, 20}, k2[] = {2, 2 + log(3)}, v2[] = {1, 3};
     double y, max, sum, w, ds, dq, dk1, dv1;
@@ -35,7 +37,8 @@ static void test_by_hand(void **state) {
     assert_near(dv1, 0.25 * 7);
 }
 
-static void test_masked_rows(void **state) {
+static void test_masked_rows(void **state)
+{
     (void)state;
     const double q = 1, k[] = {1, 2, 3, 4}, v[] = {1, 2, 3, 6}, dy = 2;
     const uint8_t all[] = {1, 9, 255, 128}, some[] = {0, 1, 0, 2};
@@ -57,7 +60,8 @@ static void test_masked_rows(void **state) {
     assert_true(w == 0 && ds == 0);
 }
 
-static void test_no_pivots_and_nan(void **state) {
+static void test_no_pivots_and_nan(void **state)
+{
     (void)state;
     const double q = 1, k[] = {1, NAN, 2}, v[] = {1, 1, 1};
     double y = 5, max, sum;
@@ -71,7 +75,8 @@ static void test_no_pivots_and_nan(void **state) {
 }
 
 /* Every half value decodes and encodes to itself; halfway cases go to even; the top overflows to inf. */
-static void test_half_types(void **state) {
+static void test_half_types(void **state)
+{
     (void)state;
     for (uint32_t i = 0; i < 65536; i++) {
         const uint16_t bits = (uint16_t)i;
@@ -94,7 +99,8 @@ static void test_half_types(void **state) {
     assert_int_equal(floyd_reference_to_bf16(1 + 0x1p-8), 0x3F80);
 }
 
-int main(void) {
+int main(void)
+{
     const struct CMUnitTest tests[] = {cmocka_unit_test(test_by_hand), cmocka_unit_test(test_masked_rows),
                                        cmocka_unit_test(test_no_pivots_and_nan), cmocka_unit_test(test_half_types)};
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -12,7 +12,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-static double peak_kilobytes(void) {
+static double peak_kilobytes(void)
+{
     char line[256];
     double peak = -1;
     FILE *file = fopen("/proc/self/status", "r");
@@ -25,11 +26,13 @@ static double peak_kilobytes(void) {
 }
 
 /* Stacks, code pages that run for the first time, and this process's own small change. */
-static double slack_kilobytes(int threads) {
+static double slack_kilobytes(int threads)
+{
     return 2048 + 256.0 * threads;
 }
 
-static void check_growth(floyd_dtype dtype, int threads) {
+static void check_growth(floyd_dtype dtype, int threads)
+{
     spec s = spec_of(1, 1, 320, 320, 320, 8);
     s.dtype = dtype;
     s.threads = threads;
@@ -56,7 +59,8 @@ static void check_growth(floyd_dtype dtype, int threads) {
     problem_free(&p);
 }
 
-static void test_growth(void **state) {
+static void test_growth(void **state)
+{
     (void)state;
     /* The smallest first: a peak only ever rises. */
     check_growth(FLOYD_F16, 1);
@@ -65,7 +69,8 @@ static void test_growth(void **state) {
     check_growth(FLOYD_F64, 4);
 }
 
-int main(void) {
+int main(void)
+{
     const struct CMUnitTest tests[] = {cmocka_unit_test(test_growth)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -7,7 +7,8 @@
 static const int64_t edges[] = {1, 7, 8, 15, 16, 17, 31, 32, 33, 47, 63, 64, 65, 100, 129};
 enum { EDGES = sizeof edges / sizeof edges[0] };
 
-static void check_size(int64_t N, int64_t M, int64_t K, int64_t D, int i) {
+static void check_size(int64_t N, int64_t M, int64_t K, int64_t D, int i)
+{
     spec s = spec_of(1, 1, N, M, K, D);
     s.dtype = (floyd_dtype)(i % 4);
     s.threads = 1 + i % 2;
@@ -16,22 +17,26 @@ static void check_size(int64_t N, int64_t M, int64_t K, int64_t D, int i) {
     run_and_check(&s);
 }
 
-static void test_n(void **state) {
+static void test_n(void **state)
+{
     (void)state;
     for (int i = 0; i < EDGES; i++) check_size(edges[i], 5, 9, 12, i);
 }
 
-static void test_m(void **state) {
+static void test_m(void **state)
+{
     (void)state;
     for (int i = 0; i < EDGES; i++) check_size(6, edges[i], 10, 12, i + 1);
 }
 
-static void test_k(void **state) {
+static void test_k(void **state)
+{
     (void)state;
     for (int i = 0; i < EDGES; i++) check_size(4, 11, edges[i], 12, i + 2);
 }
 
-static void test_d(void **state) {
+static void test_d(void **state)
+{
     static const int64_t D[] = {1, 2, 7, 8, 9, 15, 16, 17, 20, 31, 32, 33, 63, 64, 65, 128, 129, 256};
     (void)state;
     for (int i = 0; i < 18; i++)
@@ -39,7 +44,8 @@ static void test_d(void **state) {
 }
 
 /* Two axes at an edge, each pair of neighbouring edges once for every dtype. */
-static void test_together(void **state) {
+static void test_together(void **state)
+{
     (void)state;
     for (int i = 0; i + 1 < EDGES; i++) {
         check_size(edges[i], edges[i + 1], 3, 4, i);
@@ -48,7 +54,8 @@ static void test_together(void **state) {
     }
 }
 
-static void test_all(void **state) {
+static void test_all(void **state)
+{
     (void)state;
     for (int dtype = 0; dtype < 4; dtype++) {
         check_size(64, 32, 64, 16, dtype);
@@ -59,7 +66,8 @@ static void test_all(void **state) {
     }
 }
 
-int main(void) {
+int main(void)
+{
     const struct CMUnitTest tests[] = {cmocka_unit_test(test_n),        cmocka_unit_test(test_m),
                                        cmocka_unit_test(test_k),        cmocka_unit_test(test_d),
                                        cmocka_unit_test(test_together), cmocka_unit_test(test_all)};

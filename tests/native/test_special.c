@@ -9,12 +9,14 @@
 #include <stdlib.h>
 #include <string.h>
 
-static void put(problem *p, enum role r, int64_t i0, int64_t i1, int64_t i2, int64_t i3, int64_t i4, double value) {
+static void put(problem *p, enum role r, int64_t i0, int64_t i1, int64_t i2, int64_t i3, int64_t i4, double value)
+{
     tensor_set(&p->t[r].view, (const int64_t[5]){i0, i1, i2, i3, i4}, value);
 }
 
 /* A NaN in one row's query makes that row NaN, in max too, and no other row. */
-static void test_nan_query(void **state) {
+static void test_nan_query(void **state)
+{
     (void)state;
     for (int dtype = 0; dtype < 4; dtype++) {
         spec s = spec_of(1, 1, 9, 19, 37, 8);
@@ -32,7 +34,8 @@ static void test_nan_query(void **state) {
 }
 
 /* A NaN in one key reaches the rows that see it, wherever in the order of the pivots it stands. */
-static void test_nan_key(void **state) {
+static void test_nan_key(void **state)
+{
     (void)state;
     for (int64_t k = 0; k < 70; k += 23)
         for (enum role r = T_K1; r <= T_V2; r++) {
@@ -49,7 +52,8 @@ static void test_nan_key(void **state) {
         }
 }
 
-static uint64_t bits_of(const floyd_tensor *t, const int64_t index[5]) {
+static uint64_t bits_of(const floyd_tensor *t, const int64_t index[5])
+{
     floyd_tensor one = *t;
     uint64_t bits = 0;
     size_t bytes;
@@ -63,13 +67,15 @@ static uint64_t bits_of(const floyd_tensor *t, const int64_t index[5]) {
     return bits;
 }
 
-static void write_bits(const floyd_tensor *t, uint64_t bits) {
+static void write_bits(const floyd_tensor *t, uint64_t bits)
+{
     const size_t width = floyd_dtype_size(t->dtype);
     memcpy(t->data, &bits, width);
 }
 
 /* Whatever NaN goes in, signalling or negative or with a payload, one quiet pattern comes out. */
-static void test_one_nan_pattern(void **state) {
+static void test_one_nan_pattern(void **state)
+{
     static const uint64_t quiet[] = {0x7FC00000u, 0x7FF8000000000000u, 0x7E00u, 0x7FC0u};
     static const uint64_t odd[][3] = {{0xFFC12345u, 0x7F800001u, 0xFF812345u},
                                       {0xFFF8000000012345u, 0x7FF0000000000001u, 0xFFF0000000012345u},
@@ -92,7 +98,8 @@ static void test_one_nan_pattern(void **state) {
 }
 
 /* NaN and inf in K and V only where the mask hides them: finite results stay right, and repeat. */
-static void test_hidden_by_mask(void **state) {
+static void test_hidden_by_mask(void **state)
+{
     static const double hidden[] = {NAN, INFINITY, -INFINITY};
     (void)state;
     for (int i = 0; i < 3; i++)
@@ -122,7 +129,8 @@ static void test_hidden_by_mask(void **state) {
 }
 
 /* An infinite V gives infinite or NaN Y where the formula does. */
-static void test_infinite_value(void **state) {
+static void test_infinite_value(void **state)
+{
     (void)state;
     for (int dtype = 0; dtype < 4; dtype++) {
         spec s = spec_of(1, 1, 5, 17, 20, 8);
@@ -140,7 +148,8 @@ static void test_infinite_value(void **state) {
 }
 
 /* Rounding to the output's type overflows to inf, as IEEE says: gradients of ones times 65504. */
-static void test_overflow_to_inf(void **state) {
+static void test_overflow_to_inf(void **state)
+{
     (void)state;
     spec s = spec_of(1, 1, 3, 17, 9, 8);
     s.dtype = FLOYD_F16;
@@ -154,7 +163,8 @@ static void test_overflow_to_inf(void **state) {
     problem_free(&p);
 }
 
-static double largest_value(const floyd_tensor *t) {
+static double largest_value(const floyd_tensor *t)
+{
     double largest = 0;
     int64_t index[5] = {0};
     do largest = fmax(largest, fabs(tensor_get(t, index)));
@@ -163,7 +173,8 @@ static double largest_value(const floyd_tensor *t) {
 }
 
 /* Denormal inputs and outputs keep their value: gradual underflow is on. */
-static void test_denormals(void **state) {
+static void test_denormals(void **state)
+{
     static const double deviation[] = {1e-40, 1e-310, 1e-6, 1e-39};
     (void)state;
     for (int dtype = 0; dtype < 4; dtype++) {
@@ -185,7 +196,8 @@ static void test_denormals(void **state) {
 }
 
 /* No output is -0: a sum that comes to nothing is +0. */
-static void test_no_negative_zero(void **state) {
+static void test_no_negative_zero(void **state)
+{
     (void)state;
     for (int dtype = 0; dtype < 4; dtype++) {
         spec s = spec_of(1, 1, 5, 17, 20, 8);
@@ -207,7 +219,8 @@ static void test_no_negative_zero(void **state) {
     }
 }
 
-int main(void) {
+int main(void)
+{
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_nan_query),       cmocka_unit_test(test_nan_key),
         cmocka_unit_test(test_one_nan_pattern), cmocka_unit_test(test_hidden_by_mask),

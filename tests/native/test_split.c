@@ -12,21 +12,25 @@
 #include <math.h>
 
 /* Where a tensor has the axis n, m or k; -1: nowhere. */
-static int axis_of_n(enum role r) {
+static int axis_of_n(enum role r)
+{
     return r == T_K2 || r == T_V2 || r == T_DK2 || r == T_DV2 ? -1 : 2;
 }
-static int axis_of_m(enum role r) {
+static int axis_of_m(enum role r)
+{
     return r == T_K1 || r == T_V1 || r == T_DK1 || r == T_DV1 ? -1 : 3;
 }
 
-static int axis_of_k(enum role r) {
+static int axis_of_k(enum role r)
+{
     if (r == T_MASK) return 4;
     if (r == T_K1 || r == T_V1 || r == T_DK1 || r == T_DV1) return 3;
     return r == T_K2 || r == T_V2 || r == T_DK2 || r == T_DV2 ? 2 : -1;
 }
 
 /* The part [from, to) of an axis. */
-static floyd_tensor part_of(const floyd_tensor *t, int axis, int64_t from, int64_t to) {
+static floyd_tensor part_of(const floyd_tensor *t, int axis, int64_t from, int64_t to)
+{
     floyd_tensor part = *t;
     if (t->size[axis] == 1 && t->dtype == FLOYD_U8) return part;
     part.data = (unsigned char *)t->data + from * t->stride[axis] * (int64_t)floyd_dtype_size(t->dtype);
@@ -35,7 +39,8 @@ static floyd_tensor part_of(const floyd_tensor *t, int axis, int64_t from, int64
 }
 
 /* One carried call over the pivots [from, to). */
-static void carry_part(problem *p, int64_t from, int64_t to) {
+static void carry_part(problem *p, int64_t from, int64_t to)
+{
     floyd_options options = FLOYD_OPTIONS_INIT;
     floyd_forward_args args = forward_args(p, FORWARD_OUTPUTS);
     floyd_tensor parts[ROLES];
@@ -50,13 +55,15 @@ static void carry_part(problem *p, int64_t from, int64_t to) {
 }
 
 /* sum = 0 is the empty state: Y and max hold poison then, and must not be read. */
-static void start_empty(problem *p) {
+static void start_empty(problem *p)
+{
     int64_t index[5] = {0};
     do tensor_set(&p->t[T_SUM].view, index, 0);
     while (tensor_next(&p->t[T_SUM].view, index));
 }
 
-static void check_carry(spec s, int64_t chunk) {
+static void check_carry(spec s, int64_t chunk)
+{
     problem p = problem_new(&s);
     start_empty(&p);
     for (int64_t from = 0; from < s.K; from += chunk) carry_part(&p, from, from + chunk < s.K ? from + chunk : s.K);
@@ -64,7 +71,8 @@ static void check_carry(spec s, int64_t chunk) {
     problem_free(&p);
 }
 
-static void test_carry(void **state) {
+static void test_carry(void **state)
+{
     static const floyd_dtype dtypes[] = {FLOYD_F32, FLOYD_F64, FLOYD_F16, FLOYD_BF16};
     static const int64_t chunks[] = {1, 7, 32, 50, 99, 100};
     (void)state;
@@ -84,7 +92,8 @@ static void test_carry(void **state) {
 }
 
 /* Chunks whose maxima differ by hundreds: what came before is scaled away, or what comes after. */
-static void test_carry_far_apart(void **state) {
+static void test_carry_far_apart(void **state)
+{
     (void)state;
     for (int rising = 0; rising < 2; rising++) {
         spec s = spec_of(1, 1, 3, 4, 40, 8);
@@ -95,7 +104,8 @@ static void test_carry_far_apart(void **state) {
 }
 
 /* The copies of max and sum beyond element 0 are written, not read. */
-static void test_carry_reads_element_0(void **state) {
+static void test_carry_reads_element_0(void **state)
+{
     (void)state;
     spec s = spec_of(1, 1, 3, 17, 40, 8);
     s.R = 3;
@@ -113,7 +123,8 @@ static void test_carry_reads_element_0(void **state) {
     problem_free(&p);
 }
 
-static void add_part(problem *p, int (*axis_of)(enum role), int64_t from, int64_t to) {
+static void add_part(problem *p, int (*axis_of)(enum role), int64_t from, int64_t to)
+{
     floyd_options options = FLOYD_OPTIONS_INIT;
     floyd_backward_args args = backward_args(p, GRADIENTS);
     floyd_tensor parts[ROLES];
@@ -127,7 +138,8 @@ static void add_part(problem *p, int (*axis_of)(enum role), int64_t from, int64_
     assert_int_equal(run_backward_args(&args, &options), FLOYD_OK);
 }
 
-static void check_add(spec s, int (*axis_of)(enum role), int64_t size, int64_t chunk) {
+static void check_add(spec s, int (*axis_of)(enum role), int64_t size, int64_t chunk)
+{
     problem p = problem_new(&s);
     store_reference_forward(&p);
     for (enum role r = T_DQ; r < ROLES; r++) tensor_fill_normal(&p.t[r].view, 0, 0, 0);
@@ -137,7 +149,8 @@ static void check_add(spec s, int (*axis_of)(enum role), int64_t size, int64_t c
     problem_free(&p);
 }
 
-static void test_add(void **state) {
+static void test_add(void **state)
+{
     (void)state;
     for (int d = 0; d < 4; d++)
         for (int kind = MASK_NONE; kind <= MASK_ROWS; kind += 3) {
@@ -154,7 +167,8 @@ static void test_add(void **state) {
 }
 
 /* The accumulator starts from the stored value: g stored before gives g + gradient, within rounding. */
-static void test_add_to_values(void **state) {
+static void test_add_to_values(void **state)
+{
     (void)state;
     spec s = spec_of(1, 1, 20, 18, 19, 8);
     problem once = problem_new(&s), twice = problem_new(&s);
@@ -179,7 +193,8 @@ static void test_add_to_values(void **state) {
     problem_free(&twice);
 }
 
-int main(void) {
+int main(void)
+{
     const struct CMUnitTest tests[] = {cmocka_unit_test(test_carry), cmocka_unit_test(test_carry_far_apart),
                                        cmocka_unit_test(test_carry_reads_element_0), cmocka_unit_test(test_add),
                                        cmocka_unit_test(test_add_to_values)};

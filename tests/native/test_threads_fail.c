@@ -17,7 +17,8 @@
 static int starts_left = -1; /* -1: no limit */
 
 __attribute__((visibility("default"))) int pthread_create(pthread_t *thread, const pthread_attr_t *attributes,
-                                                          void *(*start)(void *), void *argument) {
+                                                          void *(*start)(void *), void *argument)
+{
     int (*real)(pthread_t *, const pthread_attr_t *, void *(*)(void *), void *);
     void *symbol = dlsym(RTLD_NEXT, "pthread_create");
     memcpy(&real, &symbol, sizeof real);
@@ -26,7 +27,8 @@ __attribute__((visibility("default"))) int pthread_create(pthread_t *thread, con
     return real(thread, attributes, start, argument);
 }
 
-static void expect_refused(problem *p, int allowed) {
+static void expect_refused(problem *p, int allowed)
+{
     floyd_options options = FLOYD_OPTIONS_INIT;
     const floyd_forward_args forward = forward_args(p, FORWARD_OUTPUTS);
     const floyd_backward_args backward = backward_args(p, GRADIENTS);
@@ -42,7 +44,8 @@ static void expect_refused(problem *p, int allowed) {
 }
 
 /* None can be started, then one of many; afterwards everything works, with that many and with one. */
-static void test_refused_then_fine(void **state) {
+static void test_refused_then_fine(void **state)
+{
     (void)state;
     for (int allowed = 0; allowed <= 1; allowed++) {
         spec s = spec_of(2, 2, 70, 65, 66, 12);
@@ -60,7 +63,8 @@ static void test_refused_then_fine(void **state) {
     run_and_check(&s);
 }
 
-int main(void) {
+int main(void)
+{
     const struct CMUnitTest tests[] = {cmocka_unit_test(test_refused_then_fine)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -18,13 +18,15 @@ enum { SHAPES = sizeof shapes / sizeof shapes[0] };
 static const int thread_counts[] = {1, 2, 3, 7, 16};
 
 /* t * 4 MiB * max(1, D*a/512) */
-static double thread_part(const spec *s) {
+static double thread_part(const spec *s)
+{
     const double a = s->dtype == FLOYD_F64 ? 8 : 4, large = (double)s->D * a / 512;
     return s->threads * 4.0 * 1024 * 1024 * (large > 1 ? large : 1);
 }
 
 /* h * a * (elements per head of each gradient that is not its own accumulator + 3*N*M), with h = t */
-static double head_part(const spec *s, unsigned wanted) {
+static double head_part(const spec *s, unsigned wanted)
+{
     const double a = s->dtype == FLOYD_F64 ? 8 : 4;
     double elements = 3.0 * (double)s->N * (double)s->M;
     for (enum role r = T_DQ; r < ROLES; r++) {
@@ -37,7 +39,8 @@ static double head_part(const spec *s, unsigned wanted) {
 }
 
 /* Tensors without data: a query looks at none. */
-static problem without_data(const spec *s) {
+static problem without_data(const spec *s)
+{
     problem p;
     memset(&p, 0, sizeof p);
     p.s = *s;
@@ -52,7 +55,8 @@ static problem without_data(const spec *s) {
     return p;
 }
 
-static void check_queries(const spec *s, unsigned wanted) {
+static void check_queries(const spec *s, unsigned wanted)
+{
     problem p = without_data(s);
     floyd_options options = FLOYD_OPTIONS_INIT;
     const floyd_forward_args forward = forward_args(&p, FORWARD_OUTPUTS);
@@ -68,7 +72,8 @@ static void check_queries(const spec *s, unsigned wanted) {
                  s->threads, bytes, thread_part(s) + head_part(s, wanted));
 }
 
-static void test_formula(void **state) {
+static void test_formula(void **state)
+{
     (void)state;
     for (int i = 0; i < SHAPES; i++)
         for (int t = 0; t < 5; t++)
@@ -86,7 +91,8 @@ static void test_formula(void **state) {
 }
 
 /* A gradient that is not asked for is not paid for: its accumulator is gone from the workspace. */
-static void test_unwanted_costs_nothing(void **state) {
+static void test_unwanted_costs_nothing(void **state)
+{
     (void)state;
     spec s = spec_of(1, 1, 512, 512, 512, 64);
     s.dtype = FLOYD_BF16;
@@ -101,7 +107,8 @@ static void test_unwanted_costs_nothing(void **state) {
 }
 
 /* Every alignment of the workspace and whatever it holds: the same bits. */
-static void test_alignment_and_contents(void **state) {
+static void test_alignment_and_contents(void **state)
+{
     (void)state;
     for (int dtype = 0; dtype < 4; dtype++) {
         spec s = spec_of(1, 2, 33, 18, 40, 20);
@@ -129,7 +136,8 @@ static void test_alignment_and_contents(void **state) {
 }
 
 /* More than was asked for is fine. */
-static void test_larger_is_fine(void **state) {
+static void test_larger_is_fine(void **state)
+{
     (void)state;
     spec s = spec_of(1, 1, 9, 17, 8, 8);
     problem p = problem_new(&s);
@@ -143,7 +151,8 @@ static void test_larger_is_fine(void **state) {
     problem_free(&p);
 }
 
-int main(void) {
+int main(void)
+{
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_formula), cmocka_unit_test(test_unwanted_costs_nothing),
         cmocka_unit_test(test_alignment_and_contents), cmocka_unit_test(test_larger_is_fine)};

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The accuracy rules. Each fails on NaN: a check passes only where the comparison is true.
 
-Rule 1, the double benchmark: the library's error against the golden is held to that of a plain peer.
+Rule 1, the double benchmark, for fp16 and bf16: the error against the golden is held to that of a plain peer.
 Rule 2, fp16 and bf16: on average and in the mean square it is no worse than the peer.
 Rule 3: E - ulp/2 <= 16 u T, which only arithmetic in fp32 (fp64) throughout can keep. T sums the magnitudes of an
 element's terms; u is 2^-24 (2^-53). A plain fp32 implementation measures 1.3 to 4.5 instead of 16, one that rounds P
@@ -53,21 +53,23 @@ def measures(got, golden):
     return relative.max(), relative.mean(), np.sqrt((error * error).mean())
 
 
-def rule_1(name, dtype, got, golden, peer, scores_hold):
+def rule_1(name, dtype, got, golden, peer, noise=0):
+    """noise: what fp32 arithmetic alone may err by, u T. An element smaller than that says nothing of an
+    implementation (the peer may meet a 0 exactly, by luck), so it is held to rule 3 and leaves the ratios."""
     floor = FLOOR[dtype]
     golden = np.asarray(golden, np.float64)
     same = (classes(got) == classes(quiet(rounded, dtype, golden))) | (classes(got) == classes(peer))
     assert same.all(), f"{name}: {np.argwhere(~same)[0]} is neither golden's nor the peer's kind of number"
     finite = np.isfinite(got) & np.isfinite(golden) & np.isfinite(peer)
-    large = finite & (abs(golden) > floor)
+    large = finite & (abs(golden) > floor) & (noise <= abs(golden))
     if large.any():
         ours, theirs = measures(got[large], golden[large]), measures(peer[large], golden[large])
         for what, mine, its, factor in zip(("max", "mean", "rmse"), ours, theirs, (10, 2, 2)):
             assert mine <= factor * max(its, floor), f"{name}: {what} error {mine:.3g}, the peer's {its:.3g}"
-    small = finite & ~large
+    small = finite & (abs(golden) <= floor) & (noise <= SMALL_ERROR[dtype])
     count = (abs(got - golden)[small] > SMALL_ERROR[dtype]).sum()
     allowed = 2 * max((abs(peer - golden)[small] > SMALL_ERROR[dtype]).sum(), 1)
-    assert count <= allowed or not scores_hold, f"{name}: {count} small elements are off, {allowed} may be"
+    assert count <= allowed, f"{name}: {count} small elements are off, {allowed} may be"
 
 
 def quiet(function, *arguments):

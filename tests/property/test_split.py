@@ -67,7 +67,7 @@ def test_carry(spec, cuts):
     terms = formula.quietly(formula.forward_terms, inputs, golden, problems.rules.tiny(spec.dtype))
     problem.tensors["sum"].set(np.zeros(1))  # the empty state: y and max still hold poison
     run_parts(problem, "forward", "k", spec.K, cuts, problems.FORWARD, carry=1)
-    judge(problem, problems.FORWARD, dict(golden), terms)
+    judge(problem, problems.FORWARD, golden, terms)
 
 
 @settings(max_examples=120)
