@@ -154,10 +154,11 @@ static void finish(run *r, const char *what, double started)
     summarize(r, what, seconds);
 }
 
-/* From here on an interrupt waits for a good place to stop at. */
-static double start(const run *r)
+/* The arguments are known to be right. From here on an interrupt waits for a good place to stop at. */
+static double start(run *r)
 {
     defer_interrupts();
+    open_results(&r->out);
     progress_start(r->job->quiet);
     return monotonic_seconds();
 }
@@ -169,8 +170,7 @@ void run_forward(const job *j)
     prepare(&r, j, OPERANDS);
     add_saved(&r, &r.out);
     const floyd_forward_args args = forward_args(&r);
-    demand_ok(&r, floyd_forward_workspace(&args, &r.options, &ignored)); /* refuses before a file is touched */
-    open_results(&r.out);
+    demand_ok(&r, floyd_forward_workspace(&args, &r.options, &ignored)); /* refuses before a file is made */
     const double started = start(&r);
     progress_phase("forward", 0, 1);
     call_forward(&r, &args);
@@ -188,41 +188,58 @@ static bool has_saved(const run *r)
     return found > 0;
 }
 
-static floyd_tensor gradient_of(run *r, const char *name, tensor_name operand)
+static const struct {
+    const char *name;
+    tensor_name operand;
+} gradients[] = {{"dq", QUERY}, {"dk1", KEY1}, {"dv1", VALUE1}, {"dk2", KEY2}, {"dv2", VALUE2}};
+enum { GRADIENTS = sizeof gradients / sizeof *gradients };
+
+static void add_gradients(run *r, floyd_tensor out[GRADIENTS])
 {
-    return add_result(&r->out, name, r->tensor[operand].dtype, 5, r->tensor[operand].size);
+    for (int i = 0; i < GRADIENTS; i++) {
+        const floyd_tensor *operand = &r->tensor[gradients[i].operand];
+        out[i] = add_result(&r->out, gradients[i].name, operand->dtype, 5, operand->size);
+    }
+}
+
+static floyd_backward_args backward_args(const run *r, const floyd_tensor out[GRADIENTS])
+{
+    floyd_backward_args args = FLOYD_BACKWARD_ARGS_INIT;
+    SET_OPERANDS(args, r);
+    args.mask_rule = r->job->mask_rule;
+    args.max = &r->tensor[SOFTMAX_MAX];
+    args.sum = &r->tensor[SOFTMAX_SUM];
+    args.y = &r->tensor[ATTENTION_IN];
+    args.dy = &r->tensor[DY];
+    args.dq = &out[0], args.dk1 = &out[1], args.dv1 = &out[2], args.dk2 = &out[3], args.dv2 = &out[4];
+    return args;
+}
+
+/* Returns the share of the work that this was. */
+static double forward_first(run *r, results *saved)
+{
+    const double share = FORWARD_WORK / (FORWARD_WORK + BACKWARD_WORK);
+    const floyd_forward_args args = forward_args(r);
+    if (saved->count == 0) return 0;
+    progress_phase("forward", 0, share);
+    call_forward(r, &args);
+    return share;
 }
 
 void run_grad(const job *j)
 {
     run r;
-    results saved = {0};
+    results saved = {0}; /* stays empty when the input has it */
+    floyd_tensor out[GRADIENTS];
     size_t ignored;
     prepare(&r, j, OPERANDS | BIT(DY));
-    const bool forward_first = !has_saved(&r);
-    if (forward_first) add_saved(&r, &saved);
-    const floyd_tensor dq = gradient_of(&r, "dq", QUERY), dk1 = gradient_of(&r, "dk1", KEY1),
-                       dv1 = gradient_of(&r, "dv1", VALUE1), dk2 = gradient_of(&r, "dk2", KEY2),
-                       dv2 = gradient_of(&r, "dv2", VALUE2);
-    floyd_backward_args args = FLOYD_BACKWARD_ARGS_INIT;
-    SET_OPERANDS(args, &r);
-    args.mask_rule = j->mask_rule;
-    args.max = &r.tensor[SOFTMAX_MAX];
-    args.sum = &r.tensor[SOFTMAX_SUM];
-    args.y = &r.tensor[ATTENTION_IN];
-    args.dy = &r.tensor[DY];
-    args.dq = &dq, args.dk1 = &dk1, args.dv1 = &dv1, args.dk2 = &dk2, args.dv2 = &dv2;
-    demand_ok(&r, floyd_backward_workspace(&args, &r.options, &ignored)); /* refuses before a file is touched */
-    open_results(&r.out);
+    if (!has_saved(&r)) add_saved(&r, &saved);
+    add_gradients(&r, out);
+    const floyd_backward_args args = backward_args(&r, out);
+    demand_ok(&r, floyd_backward_workspace(&args, &r.options, &ignored)); /* refuses before a file is made */
     const double started = start(&r);
-    const double forward_share = forward_first ? FORWARD_WORK / (FORWARD_WORK + BACKWARD_WORK) : 0;
-    if (forward_first) {
-        const floyd_forward_args first = forward_args(&r);
-        progress_phase("forward", 0, forward_share);
-        call_forward(&r, &first);
-    }
-    progress_phase("gradient", forward_share, 1);
+    progress_phase("gradient", forward_first(&r, &saved), 1);
     call_backward(&r, &args);
     for (int i = 0; i < saved.count; i++) free(saved.item[i].array.data);
-    finish(&r, forward_first ? "forward and gradient" : "gradient", started);
+    finish(&r, saved.count ? "forward and gradient" : "gradient", started);
 }
