@@ -68,7 +68,8 @@ aclnnStatus aclInitTensor(aclTensor *tensor, const int64_t *viewDims, uint64_t v
                           uint64_t storageDimsNum, void *tensorDataAddr);
 
 /*
- * What a tensor says. !! The three arrays belong to the caller: C++ delete[]s them, C free()s them.
+ * What a tensor says. !! The three arrays belong to the caller: C++ delete[]s them, C free()s them (in a process
+ * that has a C++ runtime they come from operator new[], which AddressSanitizer wants to see paired).
  * Return 0; 161001: an argument is NULL; 561103: no memory.
  */
 aclnnStatus aclGetViewShape(const aclTensor *tensor, int64_t **viewDims, uint64_t *viewDimsNum);
