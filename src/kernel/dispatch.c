@@ -5,6 +5,10 @@
 #include <stdlib.h>
 #include <string.h>
 
+#ifdef FLOYD_X86_KERNELS
+#include <cpuid.h>
+#endif
+
 #include "kernel/kernel.h"
 
 extern const floyd_kernels floyd_kernels_portable_f32, floyd_kernels_portable_f64;
@@ -25,11 +29,16 @@ static int always(void)
 }
 
 #ifdef FLOYD_X86_KERNELS
-/* The compiler's runtime asks cpuid and, through xgetbv, whether the system saves the registers. */
+/*
+ * The compiler's runtime asks cpuid and, through xgetbv, whether the system saves the registers; F16C, which some
+ * compilers cannot ask for, uses the same registers.
+ */
 static int has_avx2_fma(void)
 {
+    unsigned a, b, c = 0, d;
     __builtin_cpu_init();
-    return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") && __builtin_cpu_supports("f16c");
+    return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") && __get_cpuid(1, &a, &b, &c, &d) &&
+           (c & bit_F16C) != 0;
 }
 #endif
 
