@@ -92,6 +92,14 @@ static void say(const char *string)
     (void)ignored;
 }
 
+/* Several threads may come upon the same missing page: the first to come speaks for all. */
+static void be_the_only_one(void)
+{
+    static int taken;
+    if (!__atomic_exchange_n(&taken, 1, __ATOMIC_ACQ_REL)) return;
+    for (;;) pause();
+}
+
 static _Noreturn void leave(exit_status status)
 {
     remove_unfinished();
@@ -129,6 +137,7 @@ static void on_bus_error(int signal_number, siginfo_t *info, void *context)
         signal(signal_number, SIG_DFL); /* not ours: returning raises it again, and it ends the process */
         return;
     }
+    be_the_only_one();
     struct stat now;
     bool shorter = fstat(file->fd, &now) == 0 && now.st_size < file->info.st_size;
     if (progress_is_shown()) say(PROGRESS_ERASE);

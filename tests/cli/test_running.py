@@ -158,16 +158,16 @@ def test_ignored_hangups_stay_ignored(problem, out, tmp_path):
     assert process.wait(timeout=30) == 0 and out.exists()
 
 
-def change(problem, tmp_path, out, act):
+def change(problem, tmp_path, out, act, threads=1):
     """The message of a run whose input `act` changes while the library is about to read it."""
     called, go = tmp_path / "called", tmp_path / "go"
     env = {"STAND_IN_CALLED": called, "STAND_IN_GO": go}
-    process = start("forward", problem, "-o", out, stand_in="wait", env=env)
+    process = start("forward", problem, "-o", out, "--threads", threads, stand_in="wait", env=env)
     wait_for(called)
     act()
     go.touch()
     _, message = process.communicate(timeout=60)
-    assert process.returncode == 1 and not list(out.parent.iterdir())
+    assert process.returncode == 1 and message.count("\n") == 1 and not list(out.parent.iterdir())
     return message
 
 
@@ -175,7 +175,7 @@ def change(problem, tmp_path, out, act):
 def large(tmp_path):
     """Of several pages, so that cutting it takes whole ones away."""
     path = tmp_path / "large.safetensors"
-    write_safetensors(path, operands(h=1, n=8, m=16, k=16, d=64), scale=str(SCALE))
+    write_safetensors(path, operands(h=16, n=8, m=16, k=16, d=64), scale=str(SCALE))
     return path
 
 
