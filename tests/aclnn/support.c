@@ -208,6 +208,18 @@ void expect_same_outputs(const call *a, const call *b)
     expect_same_bits(&a->p, &b->p, a->op == &FORWARD ? FORWARD_OUTPUTS : GRADIENTS, a->op->name);
 }
 
+extern void _ZdaPv(void *block) __attribute__((weak));
+extern const char _ZSt7nothrow[] __attribute__((weak));
+
+void release_array(int64_t *values)
+{
+    if (_ZdaPv != NULL && (const void *)_ZSt7nothrow != NULL) {
+        _ZdaPv(values);
+    } else {
+        free(values);
+    }
+}
+
 void expect_message(const char *word, ...)
 {
     const char *message = aclGetRecentErrMsg();

@@ -94,6 +94,12 @@ void expect_same_outputs(const call *a, const call *b);
 
 aclTensor *operand_tensor(const operand *o);
 
+/*
+ * free(), for programs in C. In a test a sanitizer may bring a C++ runtime, and another checks that what came from
+ * new[] goes to delete[]; without both, the library's malloc() is the only maker.
+ */
+void release_array(int64_t *values);
+
 /* The newest message is there and holds all of these words; the last is NULL. It is then gone. */
 void expect_message(const char *word, ...);
 

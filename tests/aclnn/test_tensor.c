@@ -14,22 +14,6 @@ static aclTensor *sample(void *data)
     return made;
 }
 
-/*
- * free(), for programs in C. In this one a sanitizer may bring a C++ runtime, and another checks that what came
- * from new[] goes to delete[]; without both, the library's malloc() is the only maker.
- */
-extern void _ZdaPv(void *block) __attribute__((weak));
-extern const char _ZSt7nothrow[] __attribute__((weak));
-
-static void release(int64_t *values)
-{
-    if (_ZdaPv != NULL && (const void *)_ZSt7nothrow != NULL) {
-        _ZdaPv(values);
-    } else {
-        free(values);
-    }
-}
-
 typedef aclnnStatus (*array_getter)(const aclTensor *, int64_t **, uint64_t *);
 
 static void expect_array(array_getter get, const aclTensor *made, const int64_t *expected, uint64_t count)
@@ -40,7 +24,7 @@ static void expect_array(array_getter get, const aclTensor *made, const int64_t 
     assert_int_equal(n, count);
     assert_non_null(values);
     for (uint64_t i = 0; i < count; i++) assert_int_equal(values[i], expected[i]);
-    release(values);
+    release_array(values);
 }
 
 static void test_getters(void **state)
