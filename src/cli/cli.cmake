@@ -1,7 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
 # The command `floydattn`. It stands on floydattn.h alone, as any program would.
-find_path(JANSSON_INCLUDE_DIR jansson.h REQUIRED)
-find_library(JANSSON_LIBRARY jansson REQUIRED)
+find_path(JANSSON_INCLUDE_DIR jansson.h)
+find_library(JANSSON_LIBRARY jansson)
+mark_as_advanced(JANSSON_INCLUDE_DIR JANSSON_LIBRARY)
+if(NOT JANSSON_INCLUDE_DIR OR NOT JANSSON_LIBRARY)
+  message(FATAL_ERROR "The command reads JSON with jansson, which is not here: install it (Debian: libjansson-dev), "
+                      "or build without the command, -DFLOYDATTN_CLI=OFF")
+endif()
 
 add_executable(floydattn_cli
   cli/main.c cli/report.c cli/arguments.c cli/signals.c cli/progress.c

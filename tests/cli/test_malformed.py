@@ -234,7 +234,7 @@ def whole_file():
     return pack(json.dumps(header).encode(), data)
 
 
-@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=150, deadline=None, database=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(strategies.data())
 def test_any_byte_may_be_wrong(tmp_path, data):
     """A file with a few bytes changed, or cut, is computed with or refused."""
@@ -245,7 +245,7 @@ def test_any_byte_may_be_wrong(tmp_path, data):
     assert floydattn("grad", path, "-o", tmp_path / "out").returncode in (0, 1)
 
 
-@settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=100, deadline=None, database=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(strategies.data())
 def test_any_byte_of_an_npy_header_may_be_wrong(tmp_path, data):
     (tmp_path / "in").mkdir(exist_ok=True)

@@ -6,6 +6,7 @@ import os
 import re
 import resource
 import subprocess
+from pathlib import Path
 
 import pytest
 
@@ -22,6 +23,14 @@ def test_help(arguments):
     assert max(map(len, text.splitlines())) < 80
     assert succeed(*arguments, "--usage").startswith("Usage: floydattn")
     assert re.fullmatch(r"floydattn \d+\.\d+\.\d+, on library \d+\.\d+\.\d+\n", succeed(*arguments, "--version"))
+
+
+def test_man_page_has_every_command_and_option():
+    page = (Path(__file__).parents[2] / "docs" / "floydattn.1").read_text().replace("\\", "")
+    for command in COMMANDS:
+        assert f"floydattn {command}" in page
+        for option in re.findall(r"--([a-z-]+)", succeed(command, "--help")):
+            assert f"--{option}" in page or option == "usage"
 
 
 def test_help_names_every_command():
