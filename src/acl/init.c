@@ -3,10 +3,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "internal.h"
 
-#define MAX_CONFIG ((size_t)10 * 1024 * 1024)
+#define MAX_CONFIG (10 * 1024 * 1024)
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static uint64_t uses; /* guarded by lock */
@@ -87,27 +88,33 @@ static bool scan_config(const char *text, size_t size, bool *process_wide)
     return depth == 0 && s.at == s.end;
 }
 
+/* Reads exactly size bytes: a file that shrinks meanwhile is one that cannot be read. */
+static bool read_all(const char *path, char *text, size_t size)
+{
+    FILE *file = fopen(path, "rbe");
+    bool done = file != NULL && fread(text, 1, size, file) == size;
+    if (file != NULL) fclose(file);
+    return done;
+}
+
 /* The text of the file with its size, to be freed; NULL with *status set. */
 static char *read_config(const char *path, size_t *size, aclError *status)
 {
-    FILE *file = fopen(path, "rbe");
-    *status = ACL_ERROR_INVALID_FILE;
-    if (file == NULL) {
-        acl_report(*status, "aclInit: the file \"%s\" cannot be opened", path);
+    struct stat file;
+    if (stat(path, &file) != 0 || !S_ISREG(file.st_mode) || file.st_size > MAX_CONFIG) {
+        *status =
+            acl_report(ACL_ERROR_INVALID_FILE, "aclInit: \"%s\" is no file of at most %d bytes", path, MAX_CONFIG);
         return NULL;
     }
-    char *text = NULL;
-    long length = fseek(file, 0, SEEK_END) == 0 ? ftell(file) : -1;
-    if (length < 0 || (size_t)length > MAX_CONFIG || fseek(file, 0, SEEK_SET) != 0) {
-        acl_report(*status, "aclInit: \"%s\" is no file of at most %zu bytes", path, MAX_CONFIG);
-    } else if ((text = malloc((size_t)length + 1)) == NULL) {
+    *size = (size_t)file.st_size;
+    char *text = malloc(*size + 1);
+    if (text == NULL) {
         *status = acl_report(ACL_ERROR_BAD_ALLOC, "aclInit: no memory to read \"%s\"", path);
-    } else if ((*size = fread(text, 1, (size_t)length, file)) != (size_t)length) {
-        acl_report(*status, "aclInit: \"%s\" cannot be read", path);
+    } else if (!read_all(path, text, *size)) {
+        *status = acl_report(ACL_ERROR_INVALID_FILE, "aclInit: \"%s\" cannot be read", path);
         free(text);
         text = NULL;
     }
-    fclose(file);
     return text;
 }
 

@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Beginning, end, configuration, and whose message is the newest. */
+#include <sys/stat.h>
+
 #include "support.h"
 
 static void counting(void **state)
@@ -71,6 +73,9 @@ static void configuration(void **state)
     remove(CONFIG);
     FAILS(ACL_ERROR_INVALID_FILE, aclInit(CONFIG));
     FAILS(ACL_ERROR_INVALID_FILE, aclInit("."));
+    assert_int_equal(mkfifo(CONFIG, 0600), 0);
+    FAILS(ACL_ERROR_INVALID_FILE, aclInit(CONFIG)); /* and does not wait for a writer */
+    remove(CONFIG);
     FILE *file = fopen(CONFIG, "wb");
     assert_non_null(file);
     assert_int_equal(fseek(file, 10 * 1024 * 1024, SEEK_SET), 0);

@@ -126,7 +126,7 @@ typedef void (*aclrtHostFunc)(void *args);
  * "err_msg_mode" "1" makes aclGetRecentErrMsg give the newest message of the process; else, of the thread.
  * The other functions of this header work without it.
  * Returns ACL_SUCCESS; ACL_ERROR_REPEAT_INITIALIZE when it was called before, which counts one more use and may be
- * ignored; ACL_ERROR_INVALID_FILE: the file cannot be read, or is larger than 10 MB; ACL_ERROR_PARSE_FILE: it is
+ * ignored; ACL_ERROR_INVALID_FILE: no regular file of at most 10 MiB that can be read; ACL_ERROR_PARSE_FILE: it is
  * not an object in JSON; ACL_ERROR_BAD_ALLOC: no memory to read it.
  */
 ACL_FUNC_VISIBILITY aclError aclInit(const char *configPath);
