@@ -12,7 +12,7 @@ enum { ALL_OUTPUTS = FORWARD_OUTPUTS | GRADIENTS };
 /* Large enough for many tiles and tasks on every axis. */
 static spec large_spec(int i)
 {
-    static const int64_t shapes[][6] = {{2, 2, 70, 67, 130, 24}, {1, 1, 129, 100, 97, 64}, {1, 3, 33, 140, 65, 20}};
+    static const int64_t shapes[][6] = {{2, 2, 70, 67, 65, 24}, {1, 1, 129, 70, 97, 32}, {1, 3, 33, 100, 65, 20}};
     const int64_t *z = shapes[i % 3];
     spec s = spec_of(z[0], z[1], z[2], z[3], z[4], z[5]);
     s.dtype = (floyd_dtype)(i % 4);
@@ -148,8 +148,8 @@ static void test_layouts(void **state)
 {
     static const layout *const others[] = {&layout_permuted, &layout_scattered, &layout_gapped};
     (void)state;
-    for (int i = 0; i < 12; i++) {
-        spec s = large_spec(i % 4);
+    for (int i = 0; i < 6; i++) {
+        spec s = large_spec(i);
         problem first = computed(&s);
         s.inputs = others[i % 3];
         s.outputs = others[(i + 1) % 3];
