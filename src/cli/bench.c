@@ -80,17 +80,12 @@ static error_t parse(int key, char *value, struct argp_state *state)
     return 0;
 }
 
-static const struct argp parser = {
-    options,
-    parse,
-    NULL,
+static const char help[] =
     "How fast is it here? Verifies some rows against the reference, then times forward and backward.\v"
     "The peak is what one thread reaches in multiply-adds from registers, measured in the same run, times the "
-    "threads. "
-    "The operands are random; nothing is masked.",
-    NULL,
-    NULL,
-    NULL};
+    "threads. The operands are random; nothing is masked.";
+
+static const struct argp parser = {.options = options, .parser = parse, .doc = help};
 
 static double cells(const trial_problem *p)
 {

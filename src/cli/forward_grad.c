@@ -10,8 +10,7 @@
 static const struct argp_option shared_options[] = {
     {"output", 'o', "OUT", 0,
      "Write the results to OUT: a safetensors file, or a directory of NAME.npy if OUT ends with '/', is a "
-     "directory, "
-     "or is new, without .safetensors, while IN is a directory",
+     "directory, or is new, without .safetensors, while IN is a directory",
      0},
     {"scale", 's', "X", 0, "Multiply the scores by X (default: the scale in the file's metadata)", 0},
     {"threads", 't', "N", 0, "Compute with N threads (default: all that this process may use)", 0},
@@ -80,34 +79,31 @@ static error_t parse_own(int key, char *value, struct argp_state *state)
     return 0;
 }
 
-static const struct argp shared_parser = {shared_options, parse_shared, NULL, NULL, NULL, NULL, NULL};
-static const struct argp_child children[] = {{&shared_parser, 0, NULL, 0}, {0}};
+#define INPUTS_HELP "IN is a safetensors file or a directory of NAME.npy; several are read as one."
 
-static const struct argp forward_parser = {
-    NULL,
-    parse_own,
-    "IN... -o OUT",
+static const char forward_help[] =
     "Floyd attention of the tensors in IN.\v"
     "Reads query, key1, value1, key2, value2 and, if it is there, atten_mask. Writes attention_in, softmax_max and "
-    "softmax_sum, named as `floydattn grad' reads them.\n\n"
-    "IN is a safetensors file or a directory of NAME.npy; several are read as one.",
-    children,
-    NULL,
-    NULL};
+    "softmax_sum, named as `floydattn grad' reads them.\n\n" INPUTS_HELP;
 
-static const struct argp grad_parser = {
-    grad_options,
-    parse_own,
-    "IN... -o OUT",
+static const char grad_help[] =
     "Gradient of Floyd attention at the tensors in IN.\v"
     "Reads query, key1, value1, key2, value2, dy and, if it is there, atten_mask; and softmax_max, softmax_sum and "
     "attention_in as `floydattn forward' wrote them, or, if none of the three is there, computes them first. "
-    "Writes dq, "
-    "dk1, dv1, dk2 and dv2.\n\n"
-    "IN is a safetensors file or a directory of NAME.npy; several are read as one.",
-    children,
-    NULL,
-    NULL};
+    "Writes "
+    "dq, dk1, dv1, dk2 and dv2.\n\n" INPUTS_HELP;
+
+static const struct argp shared_parser = {.options = shared_options, .parser = parse_shared};
+static const struct argp_child children[] = {{.argp = &shared_parser}, {0}};
+
+static const struct argp forward_parser = {
+    .parser = parse_own, .args_doc = "IN... -o OUT", .doc = forward_help, .children = children};
+
+static const struct argp grad_parser = {.options = grad_options,
+                                        .parser = parse_own,
+                                        .args_doc = "IN... -o OUT",
+                                        .doc = grad_help,
+                                        .children = children};
 
 static int run_job(const struct argp *parser, void (*operate)(const job *), int argc, char **argv)
 {

@@ -23,9 +23,10 @@ static error_t parse(int key, char *value, struct argp_state *state)
     return 0;
 }
 
-static const struct argp parser = {
-    options, parse, NULL, "This processor, the kernels that the library has, and which of them runs here, and why.",
-    NULL,    NULL,  NULL};
+static const char help[] =
+    "This processor, the kernels that the library has, and which of them runs here, and why.";
+
+static const struct argp parser = {.options = options, .parser = parse, .doc = help};
 
 static void print_text(const machine *m)
 {

@@ -65,17 +65,14 @@ static void print_version(FILE *stream, struct argp_state *state)
             FLOYD_VERSION_PATCH, floyd_version());
 }
 
-static const struct argp parser = {NULL,
-                                   parse,
-                                   "COMMAND [ARGUMENT...]",
-                                   "Floyd (pivotal) attention, forward and gradient, on the CPU.\v"
-                                   "`floydattn COMMAND --help' says more about a command.\n\n"
-                                   "Exit status: 0 done, 1 a file does not hold what it should, 2 the command line "
-                                   "makes no sense, 3 memory, disk or "
-                                   "processor fail, 130 interrupted.",
-                                   NULL,
-                                   list_commands,
-                                   NULL};
+static const char help[] =
+    "Floyd (pivotal) attention, forward and gradient, on the CPU.\v"
+    "`floydattn COMMAND --help' says more about a command.\n\n"
+    "Exit status: 0 done, 1 a file does not hold what it should, 2 the command line makes no sense, 3 memory, disk "
+    "or processor fail, 130 interrupted.";
+
+static const struct argp parser = {
+    .parser = parse, .args_doc = "COMMAND [ARGUMENT...]", .doc = help, .help_filter = list_commands};
 
 int main(int argc, char **argv)
 {

@@ -48,18 +48,13 @@ static error_t parse(int key, char *value, struct argp_state *state)
     return ARGP_ERR_UNKNOWN;
 }
 
-static const struct argp parser = {NULL,
-                                   parse,
-                                   NULL,
-                                   "Does this machine compute right? Checks every type and mask against a plain "
-                                   "implementation in double precision, "
-                                   "and that different numbers of threads give the same bits.\v"
-                                   "The kernel is the one that `floydattn info' shows as running; FLOYDATTN_ISA "
-                                   "names another. Exit status 3: it does "
-                                   "not.",
-                                   NULL,
-                                   NULL,
-                                   NULL};
+static const char help[] =
+    "Does this machine compute right? Checks every type and mask against a plain implementation in double "
+    "precision, and that different numbers of threads give the same bits.\v"
+    "The kernel is the one that `floydattn info' shows as running; FLOYDATTN_ISA names another. Exit status 3: it "
+    "does not.";
+
+static const struct argp parser = {.parser = parse, .doc = help};
 
 /* FNV-1a over all outputs. */
 static uint64_t fingerprint(const trial *t)
