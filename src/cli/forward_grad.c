@@ -90,8 +90,7 @@ static const char grad_help[] =
     "Gradient of Floyd attention at the tensors in IN.\v"
     "Reads query, key1, value1, key2, value2, dy and, if it is there, atten_mask; and softmax_max, softmax_sum and "
     "attention_in as `floydattn forward' wrote them, or, if none of the three is there, computes them first. "
-    "Writes "
-    "dq, dk1, dv1, dk2 and dv2.\n\n" INPUTS_HELP;
+    "Writes dq, dk1, dv1, dk2 and dv2.\n\n" INPUTS_HELP;
 
 static const struct argp shared_parser = {.options = shared_options, .parser = parse_shared};
 static const struct argp_child children[] = {{.argp = &shared_parser}, {0}};
