@@ -205,12 +205,31 @@ static void fork_in_a_host_function(void **state)
     check_child(child);
 }
 
+/* Streams end with the process, whatever they hold: exit does not wait for them. */
+static void a_process_ends_with_work_queued(void **state)
+{
+    (void)state;
+    static gate never = GATE;
+    fflush(NULL); /* or the child would print it again */
+    pid_t child = fork();
+    if (child == 0) {
+        alarm(20);
+        if (SANITIZED) _exit(0);
+        if (aclrtSetDevice(0) != ACL_SUCCESS || aclrtLaunchHostFunc(NULL, gate_wait, &never) != ACL_SUCCESS)
+            exit(1);
+        gate_until_reached(&never);
+        exit(0);
+    }
+    check_child(child);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         ON_DEVICE(a_child_begins_afresh),
         ON_DEVICE(grandchildren),
         ON_DEVICE(fork_in_a_host_function),
+        ON_DEVICE(a_process_ends_with_work_queued),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
