@@ -84,6 +84,17 @@ if [ -d "$cann" ]; then
         ./vendor
         ./vendor-cpp
     done
+    # shellcheck disable=SC2086
+    {
+        $CC -std=c11 -O2 -c -I"$source/reference" "$source/examples/aclnn/check.c" "$source/reference/floyd_reference.c"
+        for language in c cpp; do
+            compiler="$CC -std=c11"
+            [ $language = c ] || compiler="$CXX -std=c++11"
+            $compiler $include "$source/examples/aclnn/fused_floyd_attention_grad.$language" check.o floyd_reference.o \
+                -o example "-L$cann/lib64" "-Wl,-rpath,$cann/lib64" -lascendcl -lnnopbase -lopapi -lm
+            ./example
+        done
+    }
     [ "$(soname "$cann/lib64/libascendcl.so")" = libfloydattn_acl.so.0 ] || fail "the vendor's names are not one library"
 fi
 
