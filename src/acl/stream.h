@@ -11,8 +11,9 @@
 /*
  * A piece of work. run is called once on the stream's own thread, in order of submission; what it returns,
  * when not ACL_SUCCESS, is kept with the message it reported until the next synchronize, which returns
- * ACL_ERROR_RT_INTERNAL_ERROR (507000). drop is called exactly once for every work that was accepted,
- * after run or instead of it (when the stream is torn down first), and frees user.
+ * ACL_ERROR_RT_INTERNAL_ERROR (507000); of several failures the first is kept. drop is called exactly once for
+ * every work that was accepted, after run and before a synchronize that waits for it returns; it frees user. A
+ * stream that is torn down runs what it holds first.
  */
 typedef struct acl_work {
     aclError (*run)(void *user);
@@ -21,9 +22,10 @@ typedef struct acl_work {
 } acl_work;
 
 /*
- * Returns ACL_SUCCESS; ACL_ERROR_RT_CONTEXT_NULL (107002) when stream is NULL and the thread has no context;
- * ACL_ERROR_INVALID_RESOURCE... codes of ACL for a handle that is unknown or of another context; or a bad-alloc
- * code. On failure nothing was queued and drop is not called.
+ * Returns ACL_SUCCESS; ACL_ERROR_RT_CONTEXT_NULL (107002) when the thread has no context;
+ * ACL_ERROR_RT_INVALID_HANDLE (107017) for a stream that is unknown, destroyed or from before a fork;
+ * ACL_ERROR_RT_STREAM_CONTEXT (107003) for one of another context; ACL_ERROR_RT_MEMORY_ALLOCATION (207001).
+ * On failure nothing was queued and drop is not called.
  */
 aclError acl_stream_submit(aclrtStream stream, acl_work work);
 
