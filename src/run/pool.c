@@ -89,14 +89,18 @@ static void *work(void *argument)
     return NULL;
 }
 
-/* Starts a worker and waits until it can be given work. The lock is held; signals stay with the program's threads.
+/*
+ * Starts a worker and waits until it can be given work. The lock is held. Signals stay with the program's threads,
+ * but for those that a thread raises itself: a mapped file may shrink under it, and the program may handle that.
  */
 static int start(floyd_worker **worker)
 {
     birth made = {NULL, PTHREAD_COND_INITIALIZER};
+    static const int faults[] = {SIGBUS, SIGFPE, SIGILL, SIGSEGV};
     sigset_t every, before;
     pthread_t thread;
     sigfillset(&every);
+    for (size_t i = 0; i < sizeof faults / sizeof faults[0]; i++) sigdelset(&every, faults[i]);
     pthread_sigmask(SIG_SETMASK, &every, &before);
     const int error = pthread_create(&thread, NULL, work, &made);
     pthread_sigmask(SIG_SETMASK, &before, NULL);

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Threads that wait between calls. A call leases as many as it wants, all or none, before it writes anything.
- * Workers idle without using the processor, block every signal, and are made once; a child after fork starts with
- * an empty pool of its own.
+ * Workers idle without using the processor, block every signal but their own faults, and are made once; a child
+ * after fork starts with an empty pool of its own.
  */
 #ifndef FLOYD_POOL_H
 #define FLOYD_POOL_H

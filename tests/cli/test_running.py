@@ -179,8 +179,9 @@ def large(tmp_path):
     return path
 
 
-def test_input_that_shrinks_under_the_library(large, tmp_path, out):
-    assert "became shorter" in change(large, tmp_path, out, lambda: os.truncate(large, 4096))
+@pytest.mark.parametrize("threads", [1, 4])
+def test_input_that_shrinks_under_the_library(large, tmp_path, out, threads):
+    assert "became shorter" in change(large, tmp_path, out, lambda: os.truncate(large, 4096), threads)
 
 
 def test_input_that_shrinks_within_a_page(problem, tmp_path, out):
