@@ -12,45 +12,54 @@
 
 typedef floyd_reference ref;
 
-static const double *pair_nm(const ref *p, const double *t, int64_t b, int64_t h, int64_t n, int64_t m) {
+static const double *pair_nm(const ref *p, const double *t, int64_t b, int64_t h, int64_t n, int64_t m)
+{
     return t + (((b * p->H + h) * p->N + n) * p->M + m) * p->D;
 }
 
-static const double *pair_nk(const ref *p, const double *t, int64_t b, int64_t h, int64_t n, int64_t k) {
+static const double *pair_nk(const ref *p, const double *t, int64_t b, int64_t h, int64_t n, int64_t k)
+{
     return t + (((b * p->H + h) * p->N + n) * p->K + k) * p->D;
 }
 
-static const double *pair_km(const ref *p, const double *t, int64_t b, int64_t h, int64_t k, int64_t m) {
+static const double *pair_km(const ref *p, const double *t, int64_t b, int64_t h, int64_t k, int64_t m)
+{
     return t + (((b * p->H + h) * p->K + k) * p->M + m) * p->D;
 }
 
-static double stored(const ref *p, const double *t, int64_t b, int64_t h, int64_t n, int64_t m) {
+static double stored(const ref *p, const double *t, int64_t b, int64_t h, int64_t n, int64_t m)
+{
     return t[((b * p->H + h) * p->N + n) * p->M + m];
 }
 
-static int masked(const ref *p, int64_t b, int64_t h, int64_t n, int64_t m, int64_t k) {
+static int masked(const ref *p, int64_t b, int64_t h, int64_t n, int64_t m, int64_t k)
+{
     const int64_t *s = p->mask_stride;
     return p->mask && p->mask[b * s[0] + h * s[1] + n * s[2] + m * s[3] + k * s[4]] != 0;
 }
 
-static double dot(const double *a, const double *b, int64_t length) {
+static double dot(const double *a, const double *b, int64_t length)
+{
     double total = 0;
     for (int64_t d = 0; d < length; d++) total += a[d] * b[d];
     return total;
 }
 
-static void add_scaled(double *to, double factor, const double *from, int64_t length) {
+static void add_scaled(double *to, double factor, const double *from, int64_t length)
+{
     for (int64_t d = 0; d < length; d++) to[d] += factor * from[d];
 }
 
-static double score(const ref *p, int64_t b, int64_t h, int64_t n, int64_t m, int64_t k) {
+static double score(const ref *p, int64_t b, int64_t h, int64_t n, int64_t m, int64_t k)
+{
     if (masked(p, b, h, n, m, k)) return -FLT_MAX;
     const double *q = pair_nm(p, p->q, b, h, n, m);
     return p->scale * (dot(q, pair_nk(p, p->k1, b, h, n, k), p->D) + dot(q, pair_km(p, p->k2, b, h, k, m), p->D));
 }
 
 /* fmax() drops a NaN; here one NaN score makes the maximum NaN. */
-static double largest(const double *values, int64_t count) {
+static double largest(const double *values, int64_t count)
+{
     double top = count > 0 ? values[0] : -FLT_MAX;
     for (int64_t i = 1; i < count; i++)
         if (!(values[i] <= top) && !isnan(top)) top = values[i];
@@ -58,7 +67,8 @@ static double largest(const double *values, int64_t count) {
 }
 
 void floyd_reference_row(const floyd_reference *p, int64_t b, int64_t h, int64_t n, int64_t m, double *y,
-                         double *max, double *sum) {
+                         double *max, double *sum)
+{
     double *s = malloc((size_t)(p->K + 1) * sizeof *s);
     if (!s) abort();
     for (int64_t k = 0; k < p->K; k++) s[k] = score(p, b, h, n, m, k);
@@ -77,7 +87,8 @@ void floyd_reference_row(const floyd_reference *p, int64_t b, int64_t h, int64_t
 }
 
 void floyd_reference_weight(const floyd_reference *p, int64_t b, int64_t h, int64_t n, int64_t m, int64_t k,
-                            double *weight, double *dscore) {
+                            double *weight, double *dscore)
+{
     const double top = stored(p, p->max, b, h, n, m);
     const int is_masked = masked(p, b, h, n, m, k), row_is_masked = top <= -FLT_MAX / 2;
     double w = 0, ds = 0;
@@ -92,7 +103,8 @@ void floyd_reference_weight(const floyd_reference *p, int64_t b, int64_t h, int6
     *dscore = ds;
 }
 
-void floyd_reference_dq(const floyd_reference *p, int64_t b, int64_t h, int64_t n, int64_t m, double *dq) {
+void floyd_reference_dq(const floyd_reference *p, int64_t b, int64_t h, int64_t n, int64_t m, double *dq)
+{
     for (int64_t d = 0; d < p->D; d++) dq[d] = 0;
     for (int64_t k = 0; k < p->K; k++) {
         double w, ds;
@@ -103,31 +115,36 @@ void floyd_reference_dq(const floyd_reference *p, int64_t b, int64_t h, int64_t 
 }
 
 /* What the position (n,m,k) adds to a key's and a value's gradient. */
-static void add_edge(const ref *p, int64_t b, int64_t h, int64_t n, int64_t m, int64_t k, double *dk, double *dv) {
+static void add_edge(const ref *p, int64_t b, int64_t h, int64_t n, int64_t m, int64_t k, double *dk, double *dv)
+{
     double w, ds;
     floyd_reference_weight(p, b, h, n, m, k, &w, &ds);
     if (dk) add_scaled(dk, ds, pair_nm(p, p->q, b, h, n, m), p->D);
     if (dv) add_scaled(dv, w, pair_nm(p, p->dy, b, h, n, m), p->D);
 }
 
-static void clear_edge(double *dk, double *dv, int64_t length) {
+static void clear_edge(double *dk, double *dv, int64_t length)
+{
     for (int64_t d = 0; dk && d < length; d++) dk[d] = 0;
     for (int64_t d = 0; dv && d < length; d++) dv[d] = 0;
 }
 
 void floyd_reference_dk1_dv1(const floyd_reference *p, int64_t b, int64_t h, int64_t n, int64_t k, double *dk1,
-                             double *dv1) {
+                             double *dv1)
+{
     clear_edge(dk1, dv1, p->D);
     for (int64_t m = 0; m < p->M; m++) add_edge(p, b, h, n, m, k, dk1, dv1);
 }
 
 void floyd_reference_dk2_dv2(const floyd_reference *p, int64_t b, int64_t h, int64_t k, int64_t m, double *dk2,
-                             double *dv2) {
+                             double *dv2)
+{
     clear_edge(dk2, dv2, p->D);
     for (int64_t n = 0; n < p->N; n++) add_edge(p, b, h, n, m, k, dk2, dv2);
 }
 
-void floyd_reference_forward(const floyd_reference *p, double *y, double *max, double *sum) {
+void floyd_reference_forward(const floyd_reference *p, double *y, double *max, double *sum)
+{
     const int64_t rows = p->B * p->H * p->N * p->M;
     for (int64_t row = 0; row < rows; row++) {
         const int64_t m = row % p->M, n = row / p->M % p->N, h = row / (p->M * p->N) % p->H;
@@ -138,7 +155,8 @@ void floyd_reference_forward(const floyd_reference *p, double *y, double *max, d
 
 /* The part of one head; the offsets are those of the head's first vectors. */
 static void backward_head(const ref *p, int64_t b, int64_t h, double *dq, double *dk1, double *dv1, double *dk2,
-                          double *dv2) {
+                          double *dv2)
+{
     const int64_t head = b * p->H + h, D = p->D;
     for (int64_t n = 0; dq && n < p->N; n++)
         for (int64_t m = 0; m < p->M; m++)
@@ -156,7 +174,8 @@ static void backward_head(const ref *p, int64_t b, int64_t h, double *dq, double
 }
 
 void floyd_reference_backward(const floyd_reference *p, double *dq, double *dk1, double *dv1, double *dk2,
-                              double *dv2) {
+                              double *dv2)
+{
     for (int64_t b = 0; b < p->B; b++)
         for (int64_t h = 0; h < p->H; h++) backward_head(p, b, h, dq, dk1, dv1, dk2, dv2);
 }
@@ -164,7 +183,8 @@ void floyd_reference_backward(const floyd_reference *p, double *dq, double *dk1,
 /* ---- Half types -------------------------------------------------------------------------------- */
 
 /* A sign bit, exponent_bits and mantissa_bits, laid out as IEEE 754 lays them out, in 16 bits. */
-static double decode(uint16_t bits, int exponent_bits, int mantissa_bits) {
+static double decode(uint16_t bits, int exponent_bits, int mantissa_bits)
+{
     const int bias = (1 << (exponent_bits - 1)) - 1;
     const int exponent = (bits >> mantissa_bits) & ((1 << exponent_bits) - 1);
     const int mantissa = bits & ((1 << mantissa_bits) - 1);
@@ -179,7 +199,8 @@ static double decode(uint16_t bits, int exponent_bits, int mantissa_bits) {
 }
 
 /* Floor and remainder rather than rint(): the caller's rounding mode has no say. */
-static uint16_t encode(double value, int exponent_bits, int mantissa_bits) {
+static uint16_t encode(double value, int exponent_bits, int mantissa_bits)
+{
     const int bias = (1 << (exponent_bits - 1)) - 1, lowest = 1 - bias;
     const int infinity = ((1 << exponent_bits) - 1) << mantissa_bits;
     const int sign = signbit(value) ? 0x8000 : 0;
@@ -195,15 +216,19 @@ static uint16_t encode(double value, int exponent_bits, int mantissa_bits) {
     return (uint16_t)(sign | bits);
 }
 
-double floyd_reference_from_f16(uint16_t bits) {
+double floyd_reference_from_f16(uint16_t bits)
+{
     return decode(bits, 5, 10);
 }
-double floyd_reference_from_bf16(uint16_t bits) {
+double floyd_reference_from_bf16(uint16_t bits)
+{
     return decode(bits, 8, 7);
 }
-uint16_t floyd_reference_to_f16(double value) {
+uint16_t floyd_reference_to_f16(double value)
+{
     return encode(value, 5, 10);
 }
-uint16_t floyd_reference_to_bf16(double value) {
+uint16_t floyd_reference_to_bf16(double value)
+{
     return encode(value, 8, 7);
 }

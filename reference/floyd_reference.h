@@ -27,8 +27,8 @@ typedef struct floyd_reference {
 } floyd_reference;
 
 /* One row (n,m): y[D], *max, *sum. Any output may be NULL. */
-void floyd_reference_row(const floyd_reference *p, int64_t b, int64_t h, int64_t n, int64_t m, double *y, double *max,
-                         double *sum);
+void floyd_reference_row(const floyd_reference *p, int64_t b, int64_t h, int64_t n, int64_t m, double *y,
+                         double *max, double *sum);
 
 /* One position: P and dS of (n,m,k), from the given max, sum and Y. */
 void floyd_reference_weight(const floyd_reference *p, int64_t b, int64_t h, int64_t n, int64_t m, int64_t k,
@@ -43,7 +43,8 @@ void floyd_reference_dk2_dv2(const floyd_reference *p, int64_t b, int64_t h, int
 
 /* Everything: y [B,H,N,M,D], max and sum [B,H,N,M]; then each gradient that is not NULL. */
 void floyd_reference_forward(const floyd_reference *p, double *y, double *max, double *sum);
-void floyd_reference_backward(const floyd_reference *p, double *dq, double *dk1, double *dv1, double *dk2, double *dv2);
+void floyd_reference_backward(const floyd_reference *p, double *dq, double *dk1, double *dv1, double *dk2,
+                              double *dv2);
 
 /* Exact values of the half types, and rounding to them to nearest even (overflow gives inf). */
 double floyd_reference_from_f16(uint16_t bits);

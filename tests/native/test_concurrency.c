@@ -6,6 +6,7 @@
 #include "check.h"
 
 #include <pthread.h>
+#include <stdatomic.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -109,9 +110,49 @@ static void test_fork(void **state)
     problem_free(&p);
 }
 
+typedef struct busy {
+    problem p;
+    atomic_int stop;
+} busy;
+
+static void *busy_main(void *argument)
+{
+    busy *b = argument;
+    while (!atomic_load(&b->stop)) run_once(&b->p);
+    return NULL;
+}
+
+/* A fork while another thread computes: no lock of the library may stay held in the child. */
+static void test_fork_while_computing(void **state)
+{
+    const spec s = host_spec(3);
+    problem p = problem_new(&s);
+    busy other = {problem_new(&s), 0};
+    pthread_t thread;
+    int status = -1;
+    (void)state;
+    assert_int_equal(run_once(&p), FLOYD_OK);
+    assert_int_equal(pthread_create(&thread, NULL, busy_main, &other), 0);
+    for (int i = 0; i < 10; i++) {
+        const pid_t child = fork();
+        assert_true(child >= 0);
+        if (child == 0) {
+            alarm(60);
+            _exit(child_agrees(&p));
+        }
+        assert_true(waitpid(child, &status, 0) == child);
+        assert_true(WIFEXITED(status) && WEXITSTATUS(status) == 0);
+    }
+    atomic_store(&other.stop, 1);
+    pthread_join(thread, NULL);
+    problem_free(&p);
+    problem_free(&other.p);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {cmocka_unit_test(test_many_callers),
-                                       cmocka_unit_test(test_more_threads_than_work), cmocka_unit_test(test_fork)};
+                                       cmocka_unit_test(test_more_threads_than_work), cmocka_unit_test(test_fork),
+                                       cmocka_unit_test(test_fork_while_computing)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -9,23 +9,27 @@
 #include <stdlib.h>
 #include <string.h>
 
-double half_ulp(floyd_dtype dtype, double value) {
+double half_ulp(floyd_dtype dtype, double value)
+{
     static const int mantissa[] = {23, 52, 10, 7}, lowest[] = {-126, -1022, -14, -126};
     const double size = fabs(value);
     const int exponent = size > 0 && isfinite(size) ? ilogb(size) : lowest[dtype];
     return ldexp(0.5, (exponent > lowest[dtype] ? exponent : lowest[dtype]) - mantissa[dtype]);
 }
 
-static double largest_of(floyd_dtype dtype) {
+static double largest_of(floyd_dtype dtype)
+{
     static const double largest[] = {FLT_MAX, DBL_MAX, 65504, 0x1.FEp127};
     return largest[dtype];
 }
 
-static int same_class(double got, double want) {
+static int same_class(double got, double want)
+{
     return isnan(want) ? isnan(got) : !isfinite(want) ? got == want : isfinite(got);
 }
 
-static void report(const problem *p, enum role r, const int64_t i[5], double got, double want, double allowed) {
+static void report(const problem *p, enum role r, const int64_t i[5], double got, double want, double allowed)
+{
     const spec *s = &p->s;
     print_error("B=%d H=%d N=%d M=%d K=%d D=%d R=%d dtype %d wide %x scale %g mean %g deviation %g mask %d axes %x "
                 "rule %d threads %d seed %d\n",
@@ -37,11 +41,13 @@ static void report(const problem *p, enum role r, const int64_t i[5], double got
 }
 
 /* Rounding to the output's type may overflow: inf is right where golden comes within the tolerance of it. */
-static int overflows(floyd_dtype dtype, double got, double want, double allowed) {
+static int overflows(floyd_dtype dtype, double got, double want, double allowed)
+{
     return isinf(got) && fabs(want) + allowed >= largest_of(dtype) && (got > 0) == (want > 0);
 }
 
-static void check_role(const problem *p, const golden *g, enum role r) {
+static void check_role(const problem *p, const golden *g, enum role r)
+{
     const floyd_tensor *t = &p->t[r].view;
     const int per_row = r == T_MAX || r == T_SUM;
     int64_t index[5] = {0};
@@ -55,23 +61,27 @@ static void check_role(const problem *p, const golden *g, enum role r) {
     }
 }
 
-static void check_roles(const problem *p, golden *g, unsigned roles) {
+static void check_roles(const problem *p, golden *g, unsigned roles)
+{
     for (enum role r = T_Y; r < ROLES; r++)
         if (roles >> r & 1) check_role(p, g, r);
     golden_free(g);
 }
 
-void check_forward(const problem *p) {
+void check_forward(const problem *p)
+{
     golden g = golden_forward(p);
     check_roles(p, &g, FORWARD_OUTPUTS);
 }
 
-void check_backward(const problem *p) {
+void check_backward(const problem *p)
+{
     golden g = golden_backward(p);
     check_roles(p, &g, GRADIENTS);
 }
 
-void store_reference_forward(problem *p) {
+void store_reference_forward(problem *p)
+{
     golden g = golden_forward(p);
     for (enum role r = T_MAX; r <= T_SUM; r++) {
         int64_t index[5] = {0};
@@ -83,7 +93,8 @@ void store_reference_forward(problem *p) {
     golden_free(&g);
 }
 
-void run_and_check(const spec *s) {
+void run_and_check(const spec *s)
+{
     problem p = problem_new(s);
     run_forward(&p);
     check_forward(&p);
@@ -93,7 +104,8 @@ void run_and_check(const spec *s) {
     problem_free(&p);
 }
 
-void expect_same_view(const floyd_tensor *a, const floyd_tensor *b, const char *what) {
+void expect_same_view(const floyd_tensor *a, const floyd_tensor *b, const char *what)
+{
     size_t bytes_a, bytes_b;
     unsigned char *packed_a = tensor_packed(a, &bytes_a), *packed_b = tensor_packed(b, &bytes_b);
     size_t i = 0;
@@ -104,7 +116,8 @@ void expect_same_view(const floyd_tensor *a, const floyd_tensor *b, const char *
     if (i < bytes_a) fail_msg("%s: bits differ at element %zu", what, i / floyd_dtype_size(a->dtype));
 }
 
-void expect_same_bits(const problem *a, const problem *b, unsigned roles, const char *what) {
+void expect_same_bits(const problem *a, const problem *b, unsigned roles, const char *what)
+{
     for (int r = 0; r < ROLES; r++) {
         if (!(roles >> r & 1)) continue;
         char text[200];

@@ -5,20 +5,23 @@
 #include <math.h>
 #include <stdlib.h>
 
-static double *zeros(int64_t count) {
+static double *zeros(int64_t count)
+{
     double *values = calloc((size_t)count + 1, sizeof *values);
     if (!values) abort();
     return values;
 }
 
 /* Element 0 of the R copies. */
-static double *row_values(const tensor *t) {
+static double *row_values(const tensor *t)
+{
     floyd_tensor first = t->view;
     first.size[4] = 1;
     return tensor_values(&first);
 }
 
-static void load_mask(golden *g, const problem *p) {
+static void load_mask(golden *g, const problem *p)
+{
     if (!p->t[T_MASK].block) return;
     tensor full = mask_expanded(p);
     size_t bytes;
@@ -28,7 +31,8 @@ static void load_mask(golden *g, const problem *p) {
     tensor_free(&full);
 }
 
-static golden golden_new(const problem *p, enum role last) {
+static golden golden_new(const problem *p, enum role last)
+{
     const spec *s = &p->s;
     const int f64 = s->dtype == FLOYD_F64;
     golden g = {.unit = f64 ? DBL_EPSILON : FLT_EPSILON / 2};
@@ -46,7 +50,8 @@ static golden golden_new(const problem *p, enum role last) {
     return g;
 }
 
-void golden_free(golden *g) {
+void golden_free(golden *g)
+{
     for (int r = 0; r < ROLES; r++) {
         free(g->in[r]);
         free(g->value[r]);
@@ -60,7 +65,8 @@ typedef struct place {
     int64_t b, h, n, m, nm, first_nk, first_km; /* first_*: at k = 0 */
 } place;
 
-static place place_of(const golden *g, int64_t row) {
+static place place_of(const golden *g, int64_t row)
+{
     const floyd_reference *r = &g->ref;
     place at = {.m = row % r->M, .n = row / r->M % r->N, .h = row / (r->M * r->N) % r->H, .nm = row};
     at.b = row / (r->M * r->N * r->H);
@@ -69,23 +75,27 @@ static place place_of(const golden *g, int64_t row) {
     return at;
 }
 
-static int is_masked(const golden *g, const place *at, int64_t k) {
+static int is_masked(const golden *g, const place *at, int64_t k)
+{
     const int64_t *s = g->ref.mask_stride;
     return g->mask && g->mask[at->b * s[0] + at->h * s[1] + at->n * s[2] + at->m * s[3] + k * s[4]];
 }
 
-static double size_of_dot(const double *a, int64_t i, const double *b, int64_t j, int64_t D) {
+static double size_of_dot(const double *a, int64_t i, const double *b, int64_t j, int64_t D)
+{
     double total = 0;
     for (int64_t d = 0; d < D; d++) total += fabs(a[i * D + d] * b[j * D + d]);
     return total;
 }
 
-static void add_sizes(double *to, int64_t i, double factor, const double *from, int64_t j, int64_t D) {
+static void add_sizes(double *to, int64_t i, double factor, const double *from, int64_t j, int64_t D)
+{
     for (int64_t d = 0; d < D; d++) to[i * D + d] += factor * fabs(from[j * D + d]);
 }
 
 /* A of check.h. */
-static double row_reach(const golden *g, const place *at) {
+static double row_reach(const golden *g, const place *at)
+{
     double reach = 0;
     for (int64_t k = 0; k < g->ref.K; k++) {
         if (is_masked(g, at, k)) continue;
@@ -96,7 +106,8 @@ static double row_reach(const golden *g, const place *at) {
     return reach;
 }
 
-static void forward_row_terms(golden *g, const place *at) {
+static void forward_row_terms(golden *g, const place *at)
+{
     const double factor = 4 + row_reach(g, at);
     double weight, dscore;
     g->terms[T_MAX][at->nm] = factor;
@@ -110,7 +121,8 @@ static void forward_row_terms(golden *g, const place *at) {
     }
 }
 
-golden golden_forward(const problem *p) {
+golden golden_forward(const problem *p)
+{
     golden g = golden_new(p, T_V2);
     const int64_t rows = g.ref.B * g.ref.H * g.ref.N * g.ref.M;
     for (enum role r = T_Y; r <= T_SUM; r++) {
@@ -127,7 +139,8 @@ golden golden_forward(const problem *p) {
     return g;
 }
 
-static void backward_row_terms(golden *g, const place *at) {
+static void backward_row_terms(golden *g, const place *at)
+{
     const floyd_reference *r = &g->ref;
     const double factor = 4 + row_reach(g, at), delta = size_of_dot(r->dy, at->nm, r->y, at->nm, r->D);
     double weight, dscore;
@@ -148,7 +161,8 @@ static void backward_row_terms(golden *g, const place *at) {
     }
 }
 
-golden golden_backward(const problem *p) {
+golden golden_backward(const problem *p)
+{
     golden g = golden_new(p, T_DY);
     const int64_t rows = g.ref.B * g.ref.H * g.ref.N * g.ref.M;
     for (enum role r = T_DQ; r < ROLES; r++) {

@@ -11,7 +11,8 @@
 const char *const role_names[ROLES] = {"q",   "k1", "v1", "k2",  "v2",  "mask", "y",  "max",
                                        "sum", "dy", "dq", "dk1", "dv1", "dk2",  "dv2"};
 
-spec spec_of(int64_t B, int64_t H, int64_t N, int64_t M, int64_t K, int64_t D) {
+spec spec_of(int64_t B, int64_t H, int64_t N, int64_t M, int64_t K, int64_t D)
+{
     spec s = {.B = B, .H = H, .N = N, .M = M, .K = K, .D = D, .R = 1, .deviation = 1, .threads = 1, .seed = 1};
     s.scale = 1 / sqrt(2.0 * (double)(D > 0 ? D : 1));
     s.mask_axes = AXES_USUAL;
@@ -19,16 +20,19 @@ spec spec_of(int64_t B, int64_t H, int64_t N, int64_t M, int64_t K, int64_t D) {
     return s;
 }
 
-floyd_dtype accumulator_of(floyd_dtype dtype) {
+floyd_dtype accumulator_of(floyd_dtype dtype)
+{
     return dtype == FLOYD_F64 ? FLOYD_F64 : FLOYD_F32;
 }
 
-static void set_size(int64_t size[5], const spec *s, int64_t size2, int64_t size3, int64_t size4) {
+static void set_size(int64_t size[5], const spec *s, int64_t size2, int64_t size3, int64_t size4)
+{
     const int64_t values[5] = {s->B, s->H, size2, size3, size4};
     memcpy(size, values, sizeof values);
 }
 
-void role_size(const spec *s, enum role r, int64_t size[5]) {
+void role_size(const spec *s, enum role r, int64_t size[5])
+{
     switch (r) {
     case T_K1:
     case T_V1:
@@ -56,14 +60,16 @@ void role_size(const spec *s, enum role r, int64_t size[5]) {
     }
 }
 
-static floyd_dtype role_dtype(const spec *s, enum role r) {
+static floyd_dtype role_dtype(const spec *s, enum role r)
+{
     if (r == T_MASK) return FLOYD_U8;
     if (r == T_MAX || r == T_SUM) return accumulator_of(s->dtype);
     return s->wide >> r & 1 ? accumulator_of(s->dtype) : s->dtype;
 }
 
 /* Every masked byte has another value: any that is not zero masks. */
-static void fill_mask(const floyd_tensor *t, const spec *s) {
+static void fill_mask(const floyd_tensor *t, const spec *s)
+{
     const int64_t count = tensor_count(t);
     int64_t index[5] = {0};
     for (int64_t i = 0; i < count; i++, tensor_next(t, index)) {
@@ -75,7 +81,8 @@ static void fill_mask(const floyd_tensor *t, const spec *s) {
     }
 }
 
-problem problem_new(const spec *s) {
+problem problem_new(const spec *s)
+{
     problem p;
     memset(&p, 0, sizeof p);
     p.s = *s;
@@ -93,11 +100,13 @@ problem problem_new(const spec *s) {
     return p;
 }
 
-void problem_free(problem *p) {
+void problem_free(problem *p)
+{
     for (int r = 0; r < ROLES; r++) tensor_free(&p->t[r]);
 }
 
-tensor mask_expanded(const problem *p) {
+tensor mask_expanded(const problem *p)
+{
     spec full = p->s;
     int64_t size[5], index[5] = {0};
     full.mask_axes = AXES_FULL;
@@ -111,11 +120,13 @@ tensor mask_expanded(const problem *p) {
     return t;
 }
 
-static const floyd_tensor *view_if(const problem *p, enum role r, unsigned wanted) {
+static const floyd_tensor *view_if(const problem *p, enum role r, unsigned wanted)
+{
     return p->t[r].block && (wanted >> r & 1) ? &p->t[r].view : NULL;
 }
 
-floyd_forward_args forward_args(const problem *p, unsigned wanted) {
+floyd_forward_args forward_args(const problem *p, unsigned wanted)
+{
     floyd_forward_args a = FLOYD_FORWARD_ARGS_INIT;
     a.scale = p->s.scale;
     for (enum role r = T_Q; r <= T_SUM; r++)
@@ -123,7 +134,8 @@ floyd_forward_args forward_args(const problem *p, unsigned wanted) {
     return a;
 }
 
-floyd_backward_args backward_args(const problem *p, unsigned wanted) {
+floyd_backward_args backward_args(const problem *p, unsigned wanted)
+{
     floyd_backward_args a = FLOYD_BACKWARD_ARGS_INIT;
     a.scale = p->s.scale;
     a.mask_rule = p->s.rule;
@@ -131,12 +143,14 @@ floyd_backward_args backward_args(const problem *p, unsigned wanted) {
     return a;
 }
 
-const floyd_tensor **forward_slot(floyd_forward_args *a, enum role r) {
+const floyd_tensor **forward_slot(floyd_forward_args *a, enum role r)
+{
     const floyd_tensor **slots[] = {&a->q, &a->k1, &a->v1, &a->k2, &a->v2, &a->mask, &a->y, &a->max, &a->sum};
     return r <= T_SUM ? slots[r] : NULL;
 }
 
-const floyd_tensor **backward_slot(floyd_backward_args *a, enum role r) {
+const floyd_tensor **backward_slot(floyd_backward_args *a, enum role r)
+{
     const floyd_tensor **slots[] = {&a->q,   &a->k1, &a->v1, &a->k2,  &a->v2,  &a->mask, &a->y,  &a->max,
                                     &a->sum, &a->dy, &a->dq, &a->dk1, &a->dv1, &a->dk2,  &a->dv2};
     return slots[r];
@@ -149,7 +163,8 @@ typedef struct workspace {
     size_t bytes;
 } workspace;
 
-static workspace workspace_new(size_t bytes) {
+static workspace workspace_new(size_t bytes)
+{
     workspace w = {malloc(bytes + 2 * GUARD + 1), NULL, bytes};
     if (!w.block) abort();
     memset(w.block, GUARD_BYTE, GUARD + 1);
@@ -158,7 +173,8 @@ static workspace workspace_new(size_t bytes) {
     return w;
 }
 
-static void workspace_check_and_free(workspace *w) {
+static void workspace_check_and_free(workspace *w)
+{
     for (int i = 0; i < GUARD; i++) {
         if (w->block[i + 1] != GUARD_BYTE) fail_msg("byte %d before the workspace was written", GUARD - i);
         if (w->data[w->bytes + (size_t)i] != GUARD_BYTE) fail_msg("byte %d after the workspace was written", i);
@@ -166,7 +182,8 @@ static void workspace_check_and_free(workspace *w) {
     free(w->block);
 }
 
-floyd_status run_forward_args(const floyd_forward_args *args, const floyd_options *options) {
+floyd_status run_forward_args(const floyd_forward_args *args, const floyd_options *options)
+{
     size_t bytes = 0;
     floyd_status status = floyd_forward_workspace(args, options, &bytes);
     if (status != FLOYD_OK) return status;
@@ -176,7 +193,8 @@ floyd_status run_forward_args(const floyd_forward_args *args, const floyd_option
     return status;
 }
 
-floyd_status run_backward_args(const floyd_backward_args *args, const floyd_options *options) {
+floyd_status run_backward_args(const floyd_backward_args *args, const floyd_options *options)
+{
     size_t bytes = 0;
     floyd_status status = floyd_backward_workspace(args, options, &bytes);
     if (status != FLOYD_OK) return status;
@@ -186,20 +204,23 @@ floyd_status run_backward_args(const floyd_backward_args *args, const floyd_opti
     return status;
 }
 
-static void expect_ok(const problem *p, const char *what, floyd_status status) {
+static void expect_ok(const problem *p, const char *what, floyd_status status)
+{
     const spec *s = &p->s;
     if (status != FLOYD_OK)
         fail_msg("%s of B=%d H=%d N=%d M=%d K=%d D=%d dtype %d: %s: %s", what, (int)s->B, (int)s->H, (int)s->N,
                  (int)s->M, (int)s->K, (int)s->D, (int)s->dtype, floyd_status_name(status), floyd_last_message());
 }
 
-static void expect_gaps(const problem *p, unsigned roles) {
+static void expect_gaps(const problem *p, unsigned roles)
+{
     for (int r = 0; r < ROLES; r++)
         if ((roles >> r & 1) && !tensor_gaps_untouched(&p->t[r]))
             fail_msg("bytes between the elements of %s were written", role_names[r]);
 }
 
-void run_forward(problem *p) {
+void run_forward(problem *p)
+{
     floyd_options options = FLOYD_OPTIONS_INIT;
     const floyd_forward_args args = forward_args(p, FORWARD_OUTPUTS);
     options.threads = p->s.threads;
@@ -207,7 +228,8 @@ void run_forward(problem *p) {
     expect_gaps(p, FORWARD_OUTPUTS);
 }
 
-void run_backward_wanted(problem *p, unsigned wanted) {
+void run_backward_wanted(problem *p, unsigned wanted)
+{
     floyd_options options = FLOYD_OPTIONS_INIT;
     const floyd_backward_args args = backward_args(p, wanted);
     options.threads = p->s.threads;
@@ -217,6 +239,7 @@ void run_backward_wanted(problem *p, unsigned wanted) {
         if (!(wanted >> r & 1) && !tensor_untouched(&p->t[r])) fail_msg("%s was not asked for", role_names[r]);
 }
 
-void run_backward(problem *p) {
+void run_backward(problem *p)
+{
     run_backward_wanted(p, GRADIENTS);
 }

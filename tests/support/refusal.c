@@ -8,17 +8,20 @@
 #include <stdlib.h>
 #include <string.h>
 
-static floyd_status query(call *c, size_t *bytes) {
+static floyd_status query(call *c, size_t *bytes)
+{
     return c->backward ? floyd_backward_workspace(&c->bargs, &c->options, bytes)
                        : floyd_forward_workspace(&c->fargs, &c->options, bytes);
 }
 
-static floyd_status run(call *c) {
+static floyd_status run(call *c)
+{
     return c->backward ? floyd_backward(&c->bargs, &c->options, c->workspace, c->bytes)
                        : floyd_forward(&c->fargs, &c->options, c->workspace, c->bytes);
 }
 
-call *call_new(int backward, floyd_dtype dtype, unsigned wide) {
+call *call_new(int backward, floyd_dtype dtype, unsigned wide)
+{
     call *c = calloc(1, sizeof *c);
     spec s = spec_of(REFUSAL_B, REFUSAL_H, REFUSAL_N, REFUSAL_M, REFUSAL_K, REFUSAL_D);
     s.dtype = dtype;
@@ -40,51 +43,60 @@ call *call_new(int backward, floyd_dtype dtype, unsigned wide) {
     return c;
 }
 
-void call_free(call *c) {
+void call_free(call *c)
+{
     problem_free(&c->p);
     free(c->workspace);
     free(c);
 }
 
-int call_has(const call *c, enum role r) {
+int call_has(const call *c, enum role r)
+{
     return c->backward || r <= T_SUM;
 }
 
-int call_writes(const call *c, enum role r) {
+int call_writes(const call *c, enum role r)
+{
     return c->backward ? r >= T_DQ : (FORWARD_OUTPUTS >> r & 1);
 }
 
-int call_may_omit(const call *c, enum role r) {
+int call_may_omit(const call *c, enum role r)
+{
     return r == T_MASK || (c->backward ? r >= T_DQ : r == T_MAX || r == T_SUM);
 }
 
-const floyd_tensor **call_slot(call *c, enum role r) {
+const floyd_tensor **call_slot(call *c, enum role r)
+{
     return c->backward ? backward_slot(&c->bargs, r) : forward_slot(&c->fargs, r);
 }
 
 /* Like strstr(), but "k1" is not found in "dk1" nor "5" in "15". */
-static int has_word(const char *text, const char *word) {
+static int has_word(const char *text, const char *word)
+{
     const size_t length = strlen(word);
     for (const char *at = strstr(text, word); at; at = strstr(at + 1, word))
         if ((at == text || !isalnum((unsigned char)at[-1])) && !isalnum((unsigned char)at[length])) return 1;
     return 0;
 }
 
-static void expect_message(const char *name, const char *got, const char *needed) {
+static void expect_message(const char *name, const char *got, const char *needed)
+{
     const char *const words[] = {name, got, needed};
     for (int i = 0; i < 3; i++)
         if (words[i] && !has_word(floyd_last_message(), words[i]))
             fail_msg("the message \"%s\" does not say \"%s\"", floyd_last_message(), words[i]);
 }
 
-static void expect_status(floyd_status got, floyd_status wanted, const char *name, const char *function) {
+static void expect_status(floyd_status got, floyd_status wanted, const char *name, const char *function)
+{
     if (got != wanted)
         fail_msg("%s, %s spoilt: %s (%s), not %s", function, name ? name : "something", floyd_status_name(got),
                  floyd_last_message(), floyd_status_name(wanted));
 }
 
 void expect_refusal(call *c, enum where where, floyd_status status, const char *name, const char *got,
-                    const char *needed) {
+                    const char *needed)
+{
     size_t bytes = 12345;
     const floyd_status answer = query(c, &bytes);
     expect_status(answer, where == RUN_ONLY ? FLOYD_OK : status, name,
@@ -100,7 +112,8 @@ void expect_refusal(call *c, enum where where, floyd_status status, const char *
     call_free(c);
 }
 
-const char *number(int64_t value) {
+const char *number(int64_t value)
+{
     static char texts[4][24];
     static int next;
     next = (next + 1) % 4;

@@ -14,7 +14,8 @@ const layout layout_gapped = {{0, 1, 2, 3, 4}, {4, 0, 3, 1, 2}, 0, 0, 3};
 const layout layout_repeated = {{0, 1, 2, 3, 4}, {0}, 0, 1u << 0 | 1u << 2, 1};
 
 /* Strides from the innermost axis out; returns how many elements the block spans. */
-static int64_t lay_out(floyd_tensor *t, const layout *how, int64_t *start) {
+static int64_t lay_out(floyd_tensor *t, const layout *how, int64_t *start)
+{
     int64_t step = 1;
     *start = how->offset;
     for (int i = 4; i >= 0; i--) {
@@ -34,7 +35,8 @@ static int64_t lay_out(floyd_tensor *t, const layout *how, int64_t *start) {
     return how->offset + step;
 }
 
-tensor tensor_new(floyd_dtype dtype, const int64_t size[5], const layout *how) {
+tensor tensor_new(floyd_dtype dtype, const int64_t size[5], const layout *how)
+{
     tensor t;
     int64_t start;
     memcpy(t.view.size, size, sizeof t.view.size);
@@ -47,26 +49,31 @@ tensor tensor_new(floyd_dtype dtype, const int64_t size[5], const layout *how) {
     return t;
 }
 
-void tensor_free(tensor *t) {
+void tensor_free(tensor *t)
+{
     free(t->block);
     memset(t, 0, sizeof *t);
 }
 
-void tensor_poison(tensor *t) {
+void tensor_poison(tensor *t)
+{
     memset(t->block, POISON, t->bytes);
 }
 
-int64_t tensor_count(const floyd_tensor *t) {
+int64_t tensor_count(const floyd_tensor *t)
+{
     return t->size[0] * t->size[1] * t->size[2] * t->size[3] * t->size[4];
 }
 
-static unsigned char *element(const floyd_tensor *t, const int64_t index[5]) {
+static unsigned char *element(const floyd_tensor *t, const int64_t index[5])
+{
     int64_t at = 0;
     for (int a = 0; a < 5; a++) at += index[a] * t->stride[a];
     return (unsigned char *)t->data + at * (int64_t)floyd_dtype_size(t->dtype);
 }
 
-double tensor_get(const floyd_tensor *t, const int64_t index[5]) {
+double tensor_get(const floyd_tensor *t, const int64_t index[5])
+{
     const unsigned char *from = element(t, index);
     float f32;
     double f64;
@@ -86,7 +93,8 @@ double tensor_get(const floyd_tensor *t, const int64_t index[5]) {
     }
 }
 
-void tensor_set(const floyd_tensor *t, const int64_t index[5], double value) {
+void tensor_set(const floyd_tensor *t, const int64_t index[5], double value)
+{
     unsigned char *to = element(t, index);
     const float f32 = t->dtype == FLOYD_F32 ? (float)value : 0;
     uint16_t half = 0;
@@ -106,7 +114,8 @@ void tensor_set(const floyd_tensor *t, const int64_t index[5], double value) {
     }
 }
 
-int tensor_next(const floyd_tensor *t, int64_t index[5]) {
+int tensor_next(const floyd_tensor *t, int64_t index[5])
+{
     for (int a = 4; a >= 0; a--) {
         if (++index[a] < t->size[a]) return 1;
         index[a] = 0;
@@ -114,7 +123,8 @@ int tensor_next(const floyd_tensor *t, int64_t index[5]) {
     return 0;
 }
 
-double *tensor_values(const floyd_tensor *t) {
+double *tensor_values(const floyd_tensor *t)
+{
     const int64_t count = tensor_count(t);
     double *values = malloc((size_t)(count + 1) * sizeof *values);
     int64_t index[5] = {0};
@@ -123,13 +133,15 @@ double *tensor_values(const floyd_tensor *t) {
     return values;
 }
 
-void tensor_assign(const floyd_tensor *t, const double *values) {
+void tensor_assign(const floyd_tensor *t, const double *values)
+{
     const int64_t count = tensor_count(t);
     int64_t index[5] = {0};
     for (int64_t i = 0; i < count; i++, tensor_next(t, index)) tensor_set(t, index, values[i]);
 }
 
-unsigned char *tensor_packed(const floyd_tensor *t, size_t *bytes) {
+unsigned char *tensor_packed(const floyd_tensor *t, size_t *bytes)
+{
     const size_t width = floyd_dtype_size(t->dtype), count = (size_t)tensor_count(t);
     unsigned char *packed = malloc(count * width + 1);
     int64_t index[5] = {0};
@@ -139,17 +151,20 @@ unsigned char *tensor_packed(const floyd_tensor *t, size_t *bytes) {
     return packed;
 }
 
-static int all_poison(const unsigned char *bytes, const unsigned char *skip, size_t count) {
+static int all_poison(const unsigned char *bytes, const unsigned char *skip, size_t count)
+{
     for (size_t i = 0; i < count; i++)
         if (!(skip && skip[i]) && bytes[i] != POISON) return 0;
     return 1;
 }
 
-int tensor_untouched(const tensor *t) {
+int tensor_untouched(const tensor *t)
+{
     return all_poison(t->block, NULL, t->bytes);
 }
 
-int tensor_gaps_untouched(const tensor *t) {
+int tensor_gaps_untouched(const tensor *t)
+{
     const size_t width = floyd_dtype_size(t->view.dtype);
     const int64_t count = tensor_count(&t->view);
     unsigned char *used = calloc(t->bytes + 1, 1);
@@ -163,23 +178,27 @@ int tensor_gaps_untouched(const tensor *t) {
 }
 
 /* The finalizer of splitmix64: any two inputs give unrelated outputs. */
-static uint64_t mix(uint64_t x) {
+static uint64_t mix(uint64_t x)
+{
     x += 0x9E3779B97F4A7C15u;
     x = (x ^ (x >> 30)) * 0xBF58476D1CE4E5B9u;
     x = (x ^ (x >> 27)) * 0x94D049BB133111EBu;
     return x ^ (x >> 31);
 }
 
-double draw_uniform(uint64_t seed, uint64_t index) {
+double draw_uniform(uint64_t seed, uint64_t index)
+{
     return (double)(mix(mix(seed) ^ index) >> 11) * 0x1p-53;
 }
 
-double draw_normal(uint64_t seed, uint64_t index) {
+double draw_normal(uint64_t seed, uint64_t index)
+{
     const double radius = sqrt(-2 * log(1 - draw_uniform(seed, 2 * index)));
     return radius * cos(6.283185307179586 * draw_uniform(seed, 2 * index + 1));
 }
 
-void tensor_fill_normal(const floyd_tensor *t, uint64_t seed, double mean, double deviation) {
+void tensor_fill_normal(const floyd_tensor *t, uint64_t seed, double mean, double deviation)
+{
     const int64_t count = tensor_count(t);
     int64_t index[5] = {0};
     for (int64_t i = 0; i < count; i++, tensor_next(t, index))
