@@ -153,16 +153,26 @@ static aclError run_job(void *user)
                       floyd_last_message());
 }
 
+static const char *stream_needed(aclError error)
+{
+    switch (error) {
+    case ACL_ERROR_RT_CONTEXT_NULL:
+        return "a device on this thread, by aclrtSetDevice";
+    case ACL_ERROR_RT_MEMORY_ALLOCATION:
+        return "memory";
+    default:
+        return "one from aclrtCreateStream in this thread's context";
+    }
+}
+
 static aclnnStatus submit(aclnn_executor *job, aclrtStream stream)
 {
     take_addresses(job);
     const char *name = job->op->name; /* an accepted job may be gone when acl_stream_submit returns */
     const aclError error = acl_stream_submit(stream, (acl_work){run_job, free, job});
     if (error == ACL_SUCCESS) return ACLNN_SUCCESS;
-    return acl_report(ACLNN_ERR_RUNTIME_ERROR, "%s: stream %s (%d), needs %s", name,
-                      stream == NULL ? "is NULL and this thread has no device" : "does not take work", (int)error,
-                      stream == NULL ? "aclrtSetDevice before"
-                                     : "one from aclrtCreateStream of the current context");
+    return acl_report(ACLNN_ERR_RUNTIME_ERROR, "%s: stream %s takes no work (%d), needs %s", name,
+                      stream == NULL ? "NULL" : "given", (int)error, stream_needed(error));
 }
 
 aclnnStatus aclnn_launch(const aclnn_operator *op, void *workspace, uint64_t workspace_size,
