@@ -43,11 +43,10 @@ static void *serve(void *user)
     acl_enter_callback(true);
     for (acl_node *node; (node = next_work(stream)) != NULL;) {
         char message[ACL_MESSAGE_SIZE];
-        acl_take_message(message); /* of calls that an earlier host function made */
         aclError status = node->work.run(node->work.user);
         /* A host function may fork. The copy of this thread in the child must leave the parent's queue alone. */
         if (acl_fork_count() != stream->fork_count) return NULL;
-        acl_take_message(message);
+        acl_take_message(message); /* also of calls in a host function: the next work begins with none */
         if (node->work.drop != NULL) node->work.drop(node->work.user);
         free(node);
         finish(stream, status, message);
