@@ -53,6 +53,16 @@ def test_full_types(kind, more, dtype):
     problems.check_backward(problem)
 
 
+@pytest.mark.parametrize("D", (128, 256))
+@pytest.mark.parametrize("seed", range(30))
+def test_long_dot_products(seed, D):
+    """Terms of one sign over a long head: where rounding errors of a score grow fastest. Summed as one chain through
+    both products they pass rule 3's bound; as two chains, added at last, they measure 11 of 16."""
+    problem = problems.make(problems.Spec(N=9, M=10, K=17, D=D, kind="wide", seed=seed, threads=2))
+    problems.store_forward(problem, problems.check_forward(problem))
+    problems.check_backward(problem)
+
+
 def test_data_is_not_trivial():
     """Gradients of the drawn data are neither zero nor all alike, and the softmax is neither flat nor one-hot."""
     problem = problems.make(pooled("normal", lib.F32))
