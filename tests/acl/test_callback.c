@@ -216,6 +216,25 @@ static void subscription_is_checked(void **state)
     OK(aclrtUnSubscribeReport(self, NULL));
 }
 
+static void each_thread_takes_its_own(void **state)
+{
+    (void)state;
+    uint64_t self = (uint64_t)pthread_self(), other = self + 1;
+    int mine = 0, theirs = 0;
+    aclrtStream stream;
+    OK(aclrtCreateStream(&stream));
+    OK(aclrtSubscribeReport(other, stream));
+    OK(aclrtSubscribeReport(self, NULL));
+    OK(aclrtLaunchCallback(add_one, &theirs, ACL_CALLBACK_NO_BLOCK, stream));
+    OK(aclrtSynchronizeStream(stream));
+    FAILS(ACL_ERROR_RT_REPORT_TIMEOUT, aclrtProcessReport(0));
+    OK(aclrtLaunchCallback(add_one, &mine, ACL_CALLBACK_NO_BLOCK, NULL));
+    OK(aclrtProcessReport(-1));
+    assert_int_equal(mine, 1);
+    assert_int_equal(theirs, 0);
+    OK(aclrtDestroyStream(stream));
+}
+
 /* Nobody will run them: the stream goes on, and says so at the next synchronize. */
 static void unsubscribing_releases_the_stream(void **state)
 {
@@ -252,6 +271,7 @@ int main(void)
         ON_DEVICE(a_blocking_callback_holds_the_stream),
         ON_DEVICE(a_free_callback_does_not_hold_the_stream),
         ON_DEVICE(subscription_is_checked),
+        ON_DEVICE(each_thread_takes_its_own),
         ON_DEVICE(unsubscribing_releases_the_stream),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
