@@ -182,7 +182,8 @@ static void forward_begin(const floyd_forward_tile *t, const floyd_view *y, cons
 
 static void write_copies(const floyd_view *view, ptrdiff_t slab, ptrdiff_t row, int64_t copies, real value)
 {
-    for (int64_t c = 0; c < copies; c++) store_one(element(view, slab, row, c), FLOYD_REAL_DTYPE, value);
+    /* Adding +0 makes -0 +0, as in every output. */
+    for (int64_t c = 0; c < copies; c++) store_one(element(view, slab, row, c), FLOYD_REAL_DTYPE, value + 0);
 }
 
 static void forward_end(const floyd_forward_tile *t, const floyd_view *y, const floyd_view *max, int64_t max_copies,

@@ -219,7 +219,6 @@ floyd_status floyd_check(floyd_problem *p)
     if (status == FLOYD_OK) status = check_sizes(p);
     if (status == FLOYD_OK) status = check_layout(p);
     if (status != FLOYD_OK) return status;
-    if (!p->fp64) p->scale = (double)(float)p->scale;
     if (p->has[FLOYD_ROLE_MASK]) floyd_tensor_broadcast(&p->tensor[FLOYD_ROLE_MASK]);
     return FLOYD_OK;
 }

@@ -28,7 +28,7 @@ typedef enum floyd_role {
 
 typedef struct floyd_problem {
     int64_t B, H, N, M, K, D;
-    double scale; /* already rounded to the accumulator's type */
+    double scale; /* rounded to the accumulator's type where it is used, whatever rounding the caller has set */
     bool backward;
     bool continued; /* forward: carry; backward: add */
     bool zero_grad;

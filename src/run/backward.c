@@ -6,7 +6,6 @@
  * A tile that is masked everywhere adds exactly nothing unless one of its rows is masked along all of k; it is then
  * left out, and only first and last visits to its faces are made, with nothing to add.
  */
-#include "fpenv.h"
 #include "run.h"
 
 typedef struct backward_task {
@@ -209,10 +208,12 @@ static void run_tile(backward_task *t, floyd_span n)
     t->km_summed = true;
 }
 
-static void run_task(backward_task *t)
+static void run_task(const floyd_run *run, const floyd_task *task, char *scratch)
 {
-    const floyd_plan *plan = t->run->plan;
-    const floyd_task *task = t->task;
+    const floyd_plan *plan = run->plan;
+    backward_task state = {
+        .run = run, .task = task, .scratch = scratch, .slot = run->slots + (size_t)task->slot * plan->slot_bytes};
+    backward_task *t = &state;
     const int64_t n_end = floyd_axis_part(&plan->n, task->n + 1), m_end = floyd_axis_part(&plan->m, task->m + 1);
     const int64_t k_end = floyd_axis_part(&plan->k, task->k + 1);
     const int64_t m_begin = floyd_axis_part(&plan->m, task->m), k_begin = floyd_axis_part(&plan->k, task->k);
@@ -234,18 +235,5 @@ static void run_task(backward_task *t)
 
 void floyd_run_backward(void *user, int thread)
 {
-    floyd_run *run = user;
-    char *scratch = run->scratch + (size_t)thread * run->plan->scratch_bytes;
-    floyd_fpenv found;
-    floyd_task task;
-    floyd_fpenv_enter(&found);
-    while (floyd_schedule_claim(&run->schedule, &task)) {
-        backward_task t = {.run = run,
-                           .task = &task,
-                           .scratch = scratch,
-                           .slot = run->slots + (size_t)task.slot * run->plan->slot_bytes};
-        run_task(&t);
-        floyd_schedule_finish(&run->schedule, &task, thread);
-    }
-    floyd_fpenv_leave(&found);
+    floyd_run_tasks(user, thread, run_task);
 }

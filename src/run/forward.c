@@ -8,7 +8,6 @@
  */
 #include <string.h>
 
-#include "fpenv.h"
 #include "run.h"
 
 typedef struct forward_task {
@@ -134,14 +133,5 @@ static void run_task(const floyd_run *run, const floyd_task *task, char *scratch
 
 void floyd_run_forward(void *user, int thread)
 {
-    floyd_run *run = user;
-    char *scratch = run->scratch + (size_t)thread * run->plan->scratch_bytes;
-    floyd_fpenv found;
-    floyd_task task;
-    floyd_fpenv_enter(&found);
-    while (floyd_schedule_claim(&run->schedule, &task)) {
-        run_task(run, &task, scratch);
-        floyd_schedule_finish(&run->schedule, &task, thread);
-    }
-    floyd_fpenv_leave(&found);
+    floyd_run_tasks(user, thread, run_task);
 }

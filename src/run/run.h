@@ -23,6 +23,13 @@ void floyd_run_backward(void *user, int thread);
 /* Writes the outputs of a problem with nothing to sum; continued ones stay as they are. */
 void floyd_run_fill(const floyd_problem *problem);
 
+/*
+ * Claims tasks and does them, each in the standard floating-point environment; the progress callback, in between,
+ * finds the caller's.
+ */
+void floyd_run_tasks(floyd_run *run, int thread,
+                     void (*run_task)(const floyd_run *run, const floyd_task *task, char *scratch));
+
 /* ---- shared by the two ---------------------------------------------------------------------------- */
 
 /* The tile of an axis, as the kernel wants it. */

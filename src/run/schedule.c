@@ -35,8 +35,9 @@ bool floyd_schedule_end(floyd_schedule *s)
     const floyd_problem *p = s->problem;
     pthread_mutex_destroy(&s->lock);
     pthread_cond_destroy(&s->moved);
-    /* The last task may have been another thread's. It is too late to cancel. */
-    if (p->progress && !s->cancelled && s->told < s->done) p->progress(p->progress_user, s->done, s->plan->tasks);
+    /* The last task may have been another thread's. */
+    if (p->progress && !s->cancelled && s->told < s->done)
+        s->cancelled = p->progress(p->progress_user, s->done, s->plan->tasks) != 0;
     return s->cancelled;
 }
 
