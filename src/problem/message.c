@@ -4,6 +4,9 @@
 #include <stdarg.h>
 #include <stdio.h>
 
+#define STRING2(x) #x
+#define STRING(x) STRING2(x)
+
 static _Thread_local char text[512];
 
 floyd_status floyd_fail(floyd_status status, const char *format, ...)
@@ -36,4 +39,9 @@ const char *floyd_status_name(floyd_status status)
                                         "FLOYD_ERROR_CANCELLED"};
     const unsigned index = (unsigned)status;
     return index < sizeof names / sizeof names[0] ? names[index] : "unknown status";
+}
+
+const char *floyd_version(void)
+{
+    return STRING(FLOYD_VERSION_MAJOR) "." STRING(FLOYD_VERSION_MINOR) "." STRING(FLOYD_VERSION_PATCH);
 }

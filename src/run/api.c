@@ -8,14 +8,6 @@
 #include "problem/problem.h"
 #include "run.h"
 
-#define STRING2(x) #x
-#define STRING(x) STRING2(x)
-
-const char *floyd_version(void)
-{
-    return STRING(FLOYD_VERSION_MAJOR) "." STRING(FLOYD_VERSION_MINOR) "." STRING(FLOYD_VERSION_PATCH);
-}
-
 floyd_status floyd_isa_describe(int index, floyd_isa *isa)
 {
     if (!isa) return floyd_fail(FLOYD_ERROR_NULL, "isa is NULL; it needs a place for the description");

@@ -42,7 +42,7 @@ typedef struct floyd_schedule {
 
 void floyd_schedule_start(floyd_schedule *schedule, const floyd_problem *problem, const floyd_plan *plan,
                           char *slots);
-/* After every thread has returned: tells the callback of the end, and whether the call was cancelled before. */
+/* After every thread has returned: tells the callback of the end. True when the call is cancelled. */
 bool floyd_schedule_end(floyd_schedule *schedule);
 
 /* Takes the next task and waits until it may start. False when none is left or the call is cancelled. */
