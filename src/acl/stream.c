@@ -54,11 +54,13 @@ static void *serve(void *user)
     return NULL;
 }
 
-/* Signals are for the program's own threads. */
+/* Signals are for the program's own threads, but for the faults that work on the stream commits itself. */
 static bool start_thread(acl_stream *stream)
 {
+    static const int faults[] = {SIGBUS, SIGFPE, SIGILL, SIGSEGV};
     sigset_t all, before;
     sigfillset(&all);
+    for (size_t i = 0; i < sizeof faults / sizeof *faults; i++) sigdelset(&all, faults[i]);
     pthread_sigmask(SIG_SETMASK, &all, &before);
     bool started = pthread_create(&stream->thread, NULL, serve, stream) == 0;
     pthread_sigmask(SIG_SETMASK, &before, NULL);
