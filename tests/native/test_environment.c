@@ -121,9 +121,48 @@ static void test_errors(void **state)
     problem_free(&p);
 }
 
+static int note_control(void *user, int64_t done, int64_t total)
+{
+    (void)done;
+    (void)total;
+    *(unsigned *)user = control();
+    return 0;
+}
+
+/* A callback is the caller's code: it runs in the caller's environment. */
+static void test_callback(void **state)
+{
+    fenv_t before;
+    unsigned seen = 0;
+    floyd_options options = FLOYD_OPTIONS_INIT;
+    (void)state;
+    problem p = denormal_problem(FLOYD_F32, 1), plain = denormal_problem(FLOYD_F32, 1);
+    const floyd_forward_args forward = forward_args(&p, FORWARD_OUTPUTS);
+    const floyd_backward_args backward = backward_args(&p, GRADIENTS);
+    options.threads = 1;
+    options.progress = note_control;
+    options.progress_user = &seen;
+    run_both(&plain);
+    fegetenv(&before);
+    fesetround(FE_DOWNWARD);
+    flush();
+    const unsigned wanted = control();
+    const floyd_status first = run_forward_args(&forward, &options);
+    const unsigned seen_forward = seen;
+    const floyd_status second = run_backward_args(&backward, &options);
+    fesetenv(&before);
+    assert_int_equal(first, FLOYD_OK);
+    assert_int_equal(second, FLOYD_OK);
+    assert_int_equal(seen_forward, wanted);
+    assert_int_equal(seen, wanted);
+    expect_same_bits(&plain, &p, FORWARD_OUTPUTS | GRADIENTS, "around a callback");
+    problem_free(&p);
+    problem_free(&plain);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {cmocka_unit_test(test_environments), cmocka_unit_test(test_scale_rounding),
-                                       cmocka_unit_test(test_errors)};
+                                       cmocka_unit_test(test_errors), cmocka_unit_test(test_callback)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
