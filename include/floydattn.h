@@ -27,7 +27,8 @@
  *
  * No buffer of size N*M*K is ever made. Arithmetic and accumulation are fp32 for fp16, bf16 and fp32
  * tensors and fp64 for fp64 tensors; each output element is rounded once, to nearest even. Work is
- * 8*B*H*N*M*K*D flops forward and 20*B*H*N*M*K*D backward.
+ * 8*B*H*N*M*K*D flops forward and 20*B*H*N*M*K*D backward. The forward divides by sum at the end, so values within
+ * a factor of sum (at most K) of the largest fp32 (fp64) number may overflow on the way.
  *
  * The value of every output element depends on the problem alone: not on the number of threads, the
  * run, the batch around a head, strides, alignment, which outputs are asked for, how a mask is stored

@@ -2,16 +2,19 @@
 /*
  * C (+)= A * B for the small products of a tile: C is rows x columns, the sum runs over depth.
  *
- * B and C have their columns in vector lanes; A is read one value at a time and broadcast. Each element of C is
- * one chain of fused multiply-adds in the order of depth, whatever the blocking, so blocking changes no bit.
- * Blocks of 6 x 2 vectors fill 12 of AVX2's 16 registers, enough to hide the latency of two multiply-adds a
- * cycle; rows are cut so that no block but the only one is thinner than 3.
+ * B and C have their columns in vector lanes; A is read one value at a time and broadcast. An element of C gains
+ * one chain of fused multiply-adds from 0 for each GEMM_CHAIN steps of depth, in order, whatever the blocking: so
+ * blocking changes no bit, and the error of a long head grows with its chains and not with its length. Blocks of 6
+ * x 2 vectors fill 12 of AVX2's 16 registers, enough to hide the latency of two multiply-adds a cycle; rows are cut
+ * so that no block but the only one is thinner than 3.
  */
 #ifndef FLOYD_GEMM_H
 #define FLOYD_GEMM_H
 
 #include "ahead.h"
 #include "vec.h"
+
+enum { GEMM_CHAIN = 64 };
 
 typedef struct gemm {
     ptrdiff_t rows, columns, depth; /* columns: a multiple of VL */
@@ -33,7 +36,7 @@ __attribute__((always_inline)) static inline void gemm_block(const int MR, const
     FLOYD_UNROLL
     for (int i = 0; i < MR; i++) {
         FLOYD_UNROLL
-        for (int j = 0; j < NV; j++) sum[i][j] = g->accumulate ? vload(c + i * ldc + j * VL) : vset(0);
+        for (int j = 0; j < NV; j++) sum[i][j] = vset(0);
     }
     for (ptrdiff_t p = g->depth; p > 0; p--, a += a_depth, b += ldb) {
         vec row[2];
@@ -49,7 +52,10 @@ __attribute__((always_inline)) static inline void gemm_block(const int MR, const
     FLOYD_UNROLL
     for (int i = 0; i < MR; i++) {
         FLOYD_UNROLL
-        for (int j = 0; j < NV; j++) vstore(c + i * ldc + j * VL, sum[i][j]);
+        for (int j = 0; j < NV; j++) {
+            real *to = c + i * ldc + j * VL;
+            vstore(to, g->accumulate ? vadd(vload(to), sum[i][j]) : sum[i][j]);
+        }
     }
 }
 
@@ -98,11 +104,25 @@ static inline void gemm_panel(const int NV, const gemm *g, ptrdiff_t column)
     }
 }
 
-static void gemm_run(const gemm *g)
+static void gemm_chain(const gemm *g)
 {
     ptrdiff_t column = 0;
     for (; column + 2 * VL <= g->columns; column += 2 * VL) gemm_panel(2, g, column);
     if (column < g->columns) gemm_panel(1, g, column);
+}
+
+static void gemm_run(const gemm *g)
+{
+    gemm part = *g;
+    for (ptrdiff_t left = g->depth; left > GEMM_CHAIN; left -= GEMM_CHAIN) {
+        part.depth = GEMM_CHAIN;
+        gemm_chain(&part);
+        part.a += GEMM_CHAIN * part.a_depth;
+        part.b += GEMM_CHAIN * part.ldb;
+        part.depth = left - GEMM_CHAIN;
+        part.accumulate = 1;
+    }
+    gemm_chain(&part);
 }
 
 #endif
