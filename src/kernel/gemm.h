@@ -49,13 +49,17 @@ __attribute__((always_inline)) static inline void gemm_block(const int MR, const
             for (int j = 0; j < NV; j++) sum[i][j] = vfma(value, row[j], sum[i][j]);
         }
     }
+    if (g->accumulate) {
+        FLOYD_UNROLL
+        for (int i = 0; i < MR; i++) {
+            FLOYD_UNROLL
+            for (int j = 0; j < NV; j++) sum[i][j] = vadd(vload(c + i * ldc + j * VL), sum[i][j]);
+        }
+    }
     FLOYD_UNROLL
     for (int i = 0; i < MR; i++) {
         FLOYD_UNROLL
-        for (int j = 0; j < NV; j++) {
-            real *to = c + i * ldc + j * VL;
-            vstore(to, g->accumulate ? vadd(vload(to), sum[i][j]) : sum[i][j]);
-        }
+        for (int j = 0; j < NV; j++) vstore(c + i * ldc + j * VL, sum[i][j]);
     }
 }
 

@@ -20,7 +20,9 @@ def environment(stand_in=None, **more):
     for name in ("FLOYDATTN_ISA", "FLOYDATTN_NUM_THREADS", "OMP_NUM_THREADS"):
         env.pop(name, None)
     if stand_in:
-        env.update(LD_PRELOAD=STAND_IN, STAND_IN=stand_in)
+        # LD_PRELOAD is split at spaces, the path of libraries is not.
+        directory, name = os.path.split(STAND_IN)
+        env.update(LD_PRELOAD=name, LD_LIBRARY_PATH=directory, STAND_IN=stand_in)
     env.update({name: str(value) for name, value in more.items()})
     return env
 
