@@ -121,7 +121,7 @@ FLOYD_API floyd_tensor floyd_contiguous(void *data, floyd_dtype dtype, int64_t s
 /* ---- How a call runs ---------------------------------------------------------------------------- */
 
 /*
- * Progress: called on the calling thread between pieces of work, with done rising from 0 to total
+ * Progress: called on the calling thread after pieces of work, with done rising to total
  * (work units of the schedule). A return value other than 0 cancels the call, which then returns
  * FLOYD_ERROR_CANCELLED with unspecified outputs.
  */

@@ -40,9 +40,9 @@ static inline void ahead_add(ahead_list *a, const void *row, ptrdiff_t step, ptr
 static inline void ahead_add_view(ahead_list *a, const floyd_view *view, ptrdiff_t slab, ptrdiff_t rows,
                                   ptrdiff_t columns)
 {
-    if (!view->data || view->column != 1) return;
+    if (!view->data || view->column != 1 || rows == 0) return;
     const char *first = element(view, slab, 0, 0);
-    const ptrdiff_t step = (const char *)element(view, slab, 1, 0) - first;
+    const ptrdiff_t step = rows > 1 ? (const char *)element(view, slab, 1, 0) - first : 0; /* no row, no address */
     ahead_add(a, first, step, rows, (const char *)element(view, slab, 0, columns) - first);
 }
 

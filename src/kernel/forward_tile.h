@@ -158,12 +158,22 @@ static void forward_carry_row(const floyd_forward_tile *t, ptrdiff_t n, ptrdiff_
                               const floyd_view *max, const floyd_view *sum)
 {
     const floyd_layout *l = t->layout;
-    const real before = *(const real *)element(sum, n, m, 0);
-    if (before == 0) return;
+    const real before = *(const real *)element(sum, n, m, 0), greatest = *(const real *)element(max, n, m, 0);
+    /* Scores of -inf alone weigh exp(-inf) = 0 beside any other: they leave the state empty, their NaN aside. */
+    if (before == 0 || greatest == -INFINITY) return;
     ((real *)t->sum)[m * t->stat + n] = before;
-    ((real *)t->max)[m * t->stat + n] = *(const real *)element(max, n, m, 0);
+    ((real *)t->max)[m * t->stat + n] = greatest;
     real *row = (real *)t->y + m * l->slab_m + n * l->ldd;
     for (ptrdiff_t d = 0; d < t->d; d++) row[d] = *(const real *)element(y, n, m, d) * before;
+}
+
+/* y / sum, by the reciprocal unless that is subnormal or infinite: a carried sum may be anything. */
+static void normalise_row(real *row, ptrdiff_t count, real sum)
+{
+    if (is_ordinary(sum))
+        scale_row(row, count, 1 / sum);
+    else
+        for (ptrdiff_t i = 0; i < count; i += VL) vstore(row + i, vdiv(vload(row + i), vset(sum)));
 }
 
 static void forward_begin(const floyd_forward_tile *t, const floyd_view *y, const floyd_view *max,
@@ -197,7 +207,7 @@ static void forward_end(const floyd_forward_tile *t, const floyd_view *y, const 
             real total = ((const real *)t->sum)[m * t->stat + n];
             if (greatest == -INFINITY) total = FLOYD_NAN; /* exp(-inf + inf), as the formula has it */
             real *row = (real *)t->y + m * l->slab_m + n * l->ldd;
-            scale_row(row, l->ldd, 1 / total);
+            normalise_row(row, l->ldd, total);
             target.out.data = element(y, n, m, 0);
             merge_image(&target, 0, row, l->ldd, 1, t->d);
             if (max->data) write_copies(max, n, m, max_copies, greatest);

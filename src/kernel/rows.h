@@ -58,6 +58,13 @@ static inline real forward_row(real *s, ptrdiff_t k, real scale, const uint8_t *
     return factor;
 }
 
+/* True where multiplying by 1 / sum is as good as dividing by sum: neither is near the ends of the range. */
+static inline int is_ordinary(real sum)
+{
+    const real size = sum < 0 ? -sum : sum;
+    return size >= (real)0x1p-100 && size <= (real)0x1p100;
+}
+
 typedef struct backward_row_stats {
     real max, sum, delta;
 } backward_row_stats;
@@ -95,11 +102,10 @@ __attribute__((always_inline)) static inline void backward_row_body(const int di
 static inline void backward_row(real *s, real *dp, ptrdiff_t k, real scale, const uint8_t *codes, int zero_grad,
                                 const backward_row_stats *row)
 {
-    const real size = row->sum < 0 ? -row->sum : row->sum;
-    if (size < (real)0x1p-100 || size > (real)0x1p100)
-        backward_row_body(1, s, dp, k, scale, codes, zero_grad, row);
-    else
+    if (is_ordinary(row->sum))
         backward_row_body(0, s, dp, k, scale, codes, zero_grad, row);
+    else
+        backward_row_body(1, s, dp, k, scale, codes, zero_grad, row);
 }
 
 #endif

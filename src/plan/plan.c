@@ -74,9 +74,20 @@ static void cut_forward(floyd_plan *plan)
     plan->m.parts = most(plan->m.tiles, 1);
 }
 
-int64_t floyd_plan_head_tasks(const floyd_problem *p, const floyd_plan *plan)
+static bool count_tasks(const floyd_problem *p, floyd_plan *plan)
 {
-    return plan->n.parts * plan->m.parts * (p->backward ? plan->k.parts : 1);
+    const int64_t k = p->backward ? plan->k.parts : 1;
+    return !__builtin_mul_overflow(p->B, p->H, &plan->heads) &&
+           !__builtin_mul_overflow(plan->n.parts, plan->m.parts * k, &plan->head_tasks) &&
+           !__builtin_mul_overflow(plan->heads, plan->head_tasks, &plan->tasks);
+}
+
+/* No position of a score, or nobody who wants the sums. */
+static bool nothing_to_sum(const floyd_problem *p)
+{
+    bool wanted = !p->backward;
+    for (floyd_role role = FLOYD_ROLE_DQ; role < FLOYD_ROLES; role++) wanted |= p->has[role];
+    return !wanted || p->B == 0 || p->H == 0 || p->N == 0 || p->M == 0 || p->K == 0;
 }
 
 static int64_t concurrency(const floyd_problem *p, const floyd_plan *plan)
@@ -205,18 +216,14 @@ static int64_t useful_threads(const floyd_problem *p)
 bool floyd_plan_make(const floyd_problem *p, int threads, floyd_plan *plan)
 {
     memset(plan, 0, sizeof *plan);
+    if (nothing_to_sum(p)) return true;
     plan->real = p->fp64 ? sizeof(double) : sizeof(float);
     cut_tiles(p, plan);
     if (p->backward)
         cut_backward(plan);
     else
         cut_forward(plan);
-    if (__builtin_mul_overflow(p->B, p->H, &plan->heads)) return false;
-    if (__builtin_mul_overflow(plan->heads, floyd_plan_head_tasks(p, plan), &plan->tasks)) return false;
-    if (p->N == 0 || p->M == 0 || p->K == 0 || plan->tasks == 0) {
-        plan->tasks = 0; /* nothing to sum: outputs are filled, without a workspace */
-        return true;
-    }
+    if (!count_tasks(p, plan)) return false;
     plan->threads = (int)least(threads, least(plan->tasks, useful_threads(p)));
     plan->group = least(plan->heads, ceil_div(plan->threads, concurrency(p, plan)));
     plan->slots = (int)least(least(plan->threads, plan->heads), 2 * plan->group);

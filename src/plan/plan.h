@@ -38,11 +38,12 @@ typedef struct floyd_slot {
 typedef struct floyd_plan {
     floyd_axis n, m, k;
     floyd_layout layout;
-    int64_t heads, tasks; /* tasks in all */
-    int64_t group;        /* heads worked on side by side, so that every thread finds something to do */
-    int threads;          /* that can be of use, at most as many as asked */
-    int slots;            /* heads in flight */
-    size_t real;          /* bytes of the accumulator's type */
+    int64_t heads, tasks; /* tasks in all; 0: nothing to sum, outputs are filled */
+    int64_t head_tasks; /* every part of the three axes (backward), or of n and m (forward: a task has all of k) */
+    int64_t group;      /* heads worked on side by side, so that every thread finds something to do */
+    int threads;        /* that can be of use, at most as many as asked */
+    int slots;          /* heads in flight */
+    size_t real;        /* bytes of the accumulator's type */
     floyd_scratch scratch;
     size_t scratch_bytes;
     floyd_slot slot;
@@ -51,10 +52,6 @@ typedef struct floyd_plan {
 } floyd_plan;
 
 enum { FLOYD_ALIGN = 64 };
-
-/* Tasks of one head: every part of the three axes (backward), or of n and m (forward, where a task has all of k).
- */
-int64_t floyd_plan_head_tasks(const floyd_problem *problem, const floyd_plan *plan);
 
 /* False when the workspace does not fit in 63 bits. threads >= 1. */
 bool floyd_plan_make(const floyd_problem *problem, int threads, floyd_plan *plan);

@@ -6,6 +6,9 @@
 #include "message.h"
 #include "problem.h"
 
+/* No version will have longer ones: a larger size is not a size. */
+enum { LONGEST_STRUCT = 4096 };
+
 /*
  * Copies a structure that starts with its size. A shorter one, from an older header, leaves the new fields 0; a
  * longer one must not ask for anything that this version does not know.
@@ -14,7 +17,7 @@ static floyd_status copy_struct(const char *name, const void *from, void *to, si
 {
     size_t given;
     memcpy(&given, from, sizeof given);
-    if (given < oldest)
+    if (given < oldest || given > LONGEST_STRUCT)
         return floyd_fail(FLOYD_ERROR_OPTION,
                           "%s.struct_size is %zu; it needs the initialiser of floydattn.h (%zu)", name, given,
                           size);

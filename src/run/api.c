@@ -32,12 +32,18 @@ static floyd_status refuse_isa(void)
                       floyd_isa_asked(), names);
 }
 
-/* From a checked problem to what will run it. */
-static floyd_status prepare(const floyd_problem *problem, floyd_plan *plan, const floyd_kernels **kernels)
+static int threads_of(const floyd_problem *problem)
+{
+    return problem->threads > 0 ? problem->threads : floyd_default_threads();
+}
+
+/* From a checked problem to what will run it, on at most so many threads. */
+static floyd_status prepare(const floyd_problem *problem, int threads, floyd_plan *plan,
+                            const floyd_kernels **kernels)
 {
     *kernels = floyd_kernels_get(problem->fp64);
     if (!*kernels) return refuse_isa();
-    if (!floyd_plan_make(problem, problem->threads > 0 ? problem->threads : floyd_default_threads(), plan))
+    if (!floyd_plan_make(problem, threads, plan))
         return floyd_fail(FLOYD_ERROR_OVERFLOW,
                           "the workspace takes more bytes than 64 bits count; D is %lld and N*M "
                           "%lld*%lld",
@@ -50,7 +56,7 @@ static floyd_status query(const floyd_problem *problem, size_t *bytes)
     floyd_plan plan;
     const floyd_kernels *kernels;
     if (!bytes) return floyd_fail(FLOYD_ERROR_NULL, "bytes is NULL; it needs a place for the workspace size");
-    const floyd_status status = prepare(problem, &plan, &kernels);
+    const floyd_status status = prepare(problem, threads_of(problem), &plan, &kernels);
     if (status == FLOYD_OK) *bytes = plan.bytes;
     return status;
 }
@@ -85,7 +91,10 @@ static floyd_status run(const floyd_problem *problem, void *workspace, size_t by
 {
     floyd_plan plan;
     floyd_run call = {.problem = problem, .plan = &plan};
-    floyd_status status = prepare(problem, &plan, &call.kernels);
+    floyd_status status = prepare(problem, threads_of(problem), &plan, &call.kernels);
+    /* The default may have grown since the query: the workspace then says how many threads there are. */
+    while (status == FLOYD_OK && problem->threads == 0 && plan.bytes > bytes && plan.threads > 1)
+        status = prepare(problem, plan.threads - 1, &plan, &call.kernels);
     if (status == FLOYD_OK) status = floyd_problem_memory(problem, workspace, bytes, plan.bytes);
     if (status != FLOYD_OK) return status;
     if (plan.tasks > 0) return carry_out(&call, workspace);

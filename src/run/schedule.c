@@ -23,7 +23,6 @@ void floyd_schedule_start(floyd_schedule *s, const floyd_problem *problem, const
     s->problem = problem;
     s->plan = plan;
     s->slots = slots;
-    s->head_tasks = floyd_plan_head_tasks(problem, plan);
     pthread_mutex_init(&s->lock, NULL);
     pthread_cond_init(&s->moved, NULL);
     for (int slot = 0; slots && slot < plan->slots; slot++)
@@ -45,9 +44,9 @@ bool floyd_schedule_end(floyd_schedule *s)
 static int64_t place_head(const floyd_schedule *s, int64_t index, floyd_task *task)
 {
     const floyd_plan *plan = s->plan;
-    const int64_t first = index / (s->head_tasks * plan->group) * plan->group;
+    const int64_t first = index / (plan->head_tasks * plan->group) * plan->group;
     const int64_t left = plan->heads - first, size = left < plan->group ? left : plan->group;
-    const int64_t inside = index - first * s->head_tasks;
+    const int64_t inside = index - first * plan->head_tasks;
     task->head = first + inside % size;
     task->slot = (int)(task->head % plan->slots);
     return inside / size;

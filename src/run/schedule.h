@@ -35,7 +35,7 @@ typedef struct floyd_schedule {
     char *slots; /* slot_bytes each; NULL in the forward */
     pthread_mutex_t lock;
     pthread_cond_t moved;
-    int64_t head_tasks, next, done, told; /* told: what the callback last heard */
+    int64_t next, done, told; /* told: what the callback last heard */
     int waiting;
     bool cancelled;
 } floyd_schedule;

@@ -2,6 +2,7 @@
 /* What forward and backward share in getting at one tile: views, the mask, the images of K2 and V2. */
 #include <string.h>
 
+#include "problem/tensor.h"
 #include "run.h"
 
 floyd_span floyd_span_of(const floyd_axis *axis, int64_t tile)
@@ -20,7 +21,7 @@ floyd_view floyd_view_of(const floyd_problem *p, floyd_role role, int64_t head, 
                          int row_axis, int64_t row)
 {
     const floyd_tensor *tensor = &p->tensor[role];
-    if (!tensor->data) return (floyd_view){.dtype = tensor->dtype}; /* no elements */
+    if (floyd_tensor_empty(tensor)) return (floyd_view){.dtype = tensor->dtype};
     const int64_t at = slab * tensor->stride[slab_axis] + row * tensor->stride[row_axis];
     return (floyd_view){head_data(p, tensor, head) + at * (int64_t)floyd_dtype_size(tensor->dtype), tensor->dtype,
                         tensor->stride[slab_axis], tensor->stride[row_axis], tensor->stride[4]};
