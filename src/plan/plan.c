@@ -43,7 +43,7 @@ static floyd_axis cut(int64_t size, int64_t tile)
 
 /*
  * Tiles of 32 x 32 x 32: long enough for the products to run near the peak, and the nine to twelve images of a
- * tile's faces, 32*32*D each, stay within a few MiB. From 512 bytes of head on, m is halved to keep them there.
+ * tile's faces, 32*32*D each, stay within a few MiB. Above 256 bytes of head m is halved to keep them there.
  */
 static void cut_tiles(const floyd_problem *p, floyd_plan *plan)
 {
@@ -59,7 +59,7 @@ static void cut_tiles(const floyd_problem *p, floyd_plan *plan)
  */
 static void cut_backward(floyd_plan *plan)
 {
-    enum { WIDE = 2, WIDER = 16, CONCURRENCY = 4 };
+    enum { WIDE = 4, WIDER = 16, CONCURRENCY = 16 };
     plan->m.parts = least(most(plan->m.tiles, 1), plan->m.tiles < 64 ? WIDE : WIDER);
     plan->k.parts = least(most(plan->k.tiles, 1), plan->k.tiles < 64 ? WIDE : WIDER);
     const int64_t wished = ceil_div(CONCURRENCY, least(plan->m.parts, plan->k.parts));
