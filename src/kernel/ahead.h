@@ -20,19 +20,17 @@ typedef struct ahead_list {
     } region[AHEAD_REGIONS];
     int count, at;
     ptrdiff_t offset; /* in the row at hand */
-    ptrdiff_t lines;  /* in all */
-    ptrdiff_t budget; /* lines per block */
 } ahead_list;
 
 static inline void ahead_add(ahead_list *a, const void *row, ptrdiff_t step, ptrdiff_t rows, ptrdiff_t bytes)
 {
     if (rows <= 0 || bytes <= 0) return;
+    if (step == bytes) bytes *= rows, rows = 1;
     a->region[a->count].row = row;
     a->region[a->count].step = step;
     a->region[a->count].rows = rows;
     a->region[a->count].bytes = bytes;
     a->count++;
-    a->lines += rows * ((bytes + LINE - 1) / LINE);
 }
 
 /* One slab of a tensor. Where columns are not contiguous, rows are not what memory holds, and nothing is fetched.
@@ -46,23 +44,67 @@ static inline void ahead_add_view(ahead_list *a, const floyd_view *view, ptrdiff
     ahead_add(a, first, step, rows, (const char *)element(view, slab, 0, columns) - first);
 }
 
-/* Spreads the lines over so many products of rows x columns. */
-static inline void ahead_spread(ahead_list *a, ptrdiff_t products, ptrdiff_t rows, ptrdiff_t columns)
+/* One slab of an image: rows of ld reals. */
+static inline void ahead_add_image(ahead_list *a, const void *image, ptrdiff_t slab, ptrdiff_t index, ptrdiff_t rows,
+                                   ptrdiff_t ld)
 {
-    const ptrdiff_t blocks = products * ((rows + 5) / 6) * ((columns + 2 * VL - 1) / (2 * VL));
-    a->budget = blocks > 0 ? (a->lines + blocks - 1) / blocks : 0;
+    ahead_add(a, (const real *)image + index * slab, 0, 1, rows * ld * (ptrdiff_t)sizeof(real));
 }
 
-static inline void ahead_pull(ahead_list *a)
+/* The same row of every slab of an image. */
+static inline void ahead_add_rows(ahead_list *a, const void *image, ptrdiff_t slab, ptrdiff_t row, ptrdiff_t slabs,
+                                  ptrdiff_t ld, ptrdiff_t columns)
 {
-    for (ptrdiff_t left = a->budget; left > 0 && a->at < a->count; left--) {
-        __builtin_prefetch(a->region[a->at].row + a->offset);
-        a->offset += LINE;
-        if (a->offset < a->region[a->at].bytes) continue;
-        a->offset = 0;
-        a->region[a->at].row += a->region[a->at].step;
-        if (--a->region[a->at].rows == 0) a->at++;
+    const ptrdiff_t size = (ptrdiff_t)sizeof(real);
+    ahead_add(a, (const real *)image + row * ld, slab * size, slabs, columns * size);
+}
+
+static inline void ahead_add_target(ahead_list *a, const floyd_target *target, ptrdiff_t slab, ptrdiff_t rows,
+                                    ptrdiff_t columns)
+{
+    ahead_add_view(a, target->first ? &target->out : &target->acc, slab, rows, columns);
+}
+
+static inline void ahead_all(const ahead_list *a)
+{
+    for (int i = 0; i < a->count; i++)
+        for (ptrdiff_t r = 0; r < a->region[i].rows; r++)
+            for (ptrdiff_t at = 0; at < a->region[i].bytes; at += LINE)
+                __builtin_prefetch(a->region[i].row + r * a->region[i].step + at);
+}
+
+static inline void ahead_row(const char *row, ptrdiff_t bytes)
+{
+    for (ptrdiff_t at = 0; at < bytes; at += LINE) __builtin_prefetch(row + at);
+}
+
+/*
+ * What a product is to ask for during its next block, about so many lines: a run of adjacent ones, with the step from one
+ * to the next; or, where rows are short, they are asked for at once and step is 0.
+ */
+static inline const char *ahead_next(ahead_list *a, ptrdiff_t lines, const void *otherwise, ptrdiff_t *step)
+{
+    *step = 0;
+    if (!a || a->at >= a->count) return otherwise;
+    const char *run = otherwise;
+    if (a->region[a->at].bytes < lines * LINE) {
+        for (; lines > 0 && a->region[a->at].rows > 0; lines -= a->region[a->at].bytes / LINE + 1) {
+            ahead_row(a->region[a->at].row, a->region[a->at].bytes);
+            a->region[a->at].row += a->region[a->at].step;
+            a->region[a->at].rows--;
+        }
+    } else {
+        run = a->region[a->at].row + a->offset;
+        *step = LINE;
+        a->offset += lines * LINE;
+        if (a->offset >= a->region[a->at].bytes) {
+            a->offset = 0;
+            a->region[a->at].row += a->region[a->at].step;
+            a->region[a->at].rows--;
+        }
     }
+    if (a->region[a->at].rows == 0) a->at++;
+    return run;
 }
 
 #endif

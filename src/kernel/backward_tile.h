@@ -34,8 +34,8 @@ static void backward_product_n(const floyd_backward_tile *t, ptrdiff_t n, const 
     const gemm product = {.rows = t->m,
                           .columns = round_up(t->k, VL),
                           .depth = t->d,
-                          .a = (const real *)rows + n * l->slab_n,
-                          .a_row = l->ldd,
+                          .a = (const real *)rows + n * l->ldd,
+                          .a_row = l->slab_m,
                           .a_depth = 1,
                           .b = transposed,
                           .ldb = l->ldk,
@@ -65,31 +65,44 @@ static void backward_product_m(const floyd_backward_tile *t, ptrdiff_t m, const 
     gemm_run(&product);
 }
 
+/* The rows of P and dS of one m, close together for the products that follow. */
+static inline real *p_of(const floyd_backward_tile *t)
+{
+    return t->slab;
+}
+static inline real *ds_of(const floyd_backward_tile *t)
+{
+    return p_of(t) + t->n * t->layout->ldk;
+}
+
 static void backward_rows_m(const floyd_backward_tile *t, ptrdiff_t m)
 {
     const floyd_layout *l = t->layout;
     const ptrdiff_t k = round_up(t->k, VL);
     for (ptrdiff_t n = 0; n < t->n; n++) {
-        const uint8_t *codes = t->codes.data ? t->codes.data + n * t->codes.slab + m * t->codes.row : NULL;
-        const ptrdiff_t at = n * t->stat + m, row = n * l->slab_s + m * l->ldk;
+        const ptrdiff_t at = n * t->stat + m, from = n * l->slab_s + m * l->ldk;
         const backward_row_stats stats = {((const real *)t->max)[at], ((const real *)t->sum)[at],
                                           ((const real *)t->delta)[at]};
-        real *dp = needs_dscore(t->wanted) ? (real *)t->dp + row : NULL;
-        backward_row((real *)t->s + row, dp, k, (real)t->scale, codes, t->zero_grad, &stats);
+        const backward_row row = {.s = (real *)t->s + from,
+                                  .dp = needs_dscore(t->wanted) ? (real *)t->dp + from : NULL,
+                                  .p = p_of(t) + n * l->ldk,
+                                  .ds = ds_of(t) + n * l->ldk,
+                                  .codes = t->codes.data ? t->codes.data + n * t->codes.slab + m * t->codes.row : NULL};
+        backward_row_run(&row, k, (real)t->scale, t->zero_grad, &stats);
     }
 }
 
 /* sum[m] += weights[:,m]^T * rows[:,m]: dK2 from dS and Q, or dV2 from P and dY. */
-static void backward_sum_m(const floyd_backward_tile *t, ptrdiff_t m, const void *weights, const void *rows,
+static void backward_sum_m(const floyd_backward_tile *t, ptrdiff_t m, const real *weights, const void *rows,
                            void *sum, ahead_list *next)
 {
     const floyd_layout *l = t->layout;
     const gemm product = {.rows = t->k,
                           .columns = round_up(t->d, VL),
                           .depth = t->n,
-                          .a = (const real *)weights + m * l->ldk,
+                          .a = weights,
                           .a_row = 1,
-                          .a_depth = l->slab_s,
+                          .a_depth = l->ldk,
                           .b = (const real *)rows + m * l->slab_m,
                           .ldb = l->ldd,
                           .c = (real *)sum + m * l->slab_k,
@@ -105,8 +118,8 @@ static void backward_dq_m(const floyd_backward_tile *t, ptrdiff_t m, ahead_list 
     const gemm product = {.rows = t->n,
                           .columns = round_up(t->d, VL),
                           .depth = t->k,
-                          .a = (const real *)t->dp + m * l->ldk,
-                          .a_row = l->slab_s,
+                          .a = ds_of(t),
+                          .a_row = l->ldk,
                           .a_depth = 1,
                           .b = (const real *)t->k2 + m * l->slab_k,
                           .ldb = l->ldd,
@@ -116,35 +129,36 @@ static void backward_dq_m(const floyd_backward_tile *t, ptrdiff_t m, ahead_list 
     gemm_run(&product);
 }
 
-/* What m + 1 reads of the images, in the order of use. */
-static ahead_list backward_ahead_m(const floyd_backward_tile *t, ptrdiff_t m)
-{
-    const floyd_layout *l = t->layout;
-    const ptrdiff_t pairs = t->n * l->ldd * (ptrdiff_t)sizeof(real),
-                    pivots = t->k * l->ldd * (ptrdiff_t)sizeof(real);
-    const ptrdiff_t across = t->d * l->ldk * (ptrdiff_t)sizeof(real);
-    ahead_list next = {0};
-    if (m >= t->m) return next;
-    ahead_add(&next, (const real *)t->q_m + m * l->slab_m, 0, 1, pairs);
-    ahead_add(&next, (const real *)t->k2t + m * l->slab_t, 0, 1, across);
-    ahead_add(&next, (const real *)t->dy_m + m * l->slab_m, 0, 1, pairs);
-    ahead_add(&next, (const real *)t->v2t + m * l->slab_t, 0, 1, across);
-    ahead_add(&next, (const real *)t->k2 + m * l->slab_k, 0, 1, pivots);
-    if (!t->km_first) ahead_add(&next, (const real *)t->dk2 + m * l->slab_k, 0, 1, pivots);
-    if (!t->km_first) ahead_add(&next, (const real *)t->dv2 + m * l->slab_k, 0, 1, pivots);
-    ahead_spread(&next, 5, t->n, (t->k + t->d) / 2);
-    return next;
-}
-
+/* Each product asks for what the one after it reads. */
 static void backward_m(const floyd_backward_tile *t, ptrdiff_t m)
 {
-    ahead_list next = backward_ahead_m(t, m + 1);
-    backward_product_m(t, m, t->q_m, t->k2t, t->s, &next);
-    if (needs_dscore(t->wanted)) backward_product_m(t, m, t->dy_m, t->v2t, t->dp, &next);
+    const floyd_layout *l = t->layout;
+    ahead_list s2 = {0}, dp2 = {0}, dv2 = {0}, dq2 = {0}, dk2 = {0};
+    ahead_add_image(&s2, t->dy_m, l->slab_m, m, t->n, l->ldd);
+    ahead_add_image(&s2, t->v2t, l->slab_t, m, t->d, l->ldk);
+    if (!t->km_first) ahead_add_image(&dp2, t->dv2, l->slab_k, m, t->k, l->ldd);
+    ahead_add_image(&dp2, t->dq, l->slab_m, m, t->n, l->ldd);
+    ahead_add_image(&dv2, t->k2, l->slab_k, m, t->k, l->ldd);
+    if (!t->km_first) ahead_add_image(&dq2, t->dk2, l->slab_k, m, t->k, l->ldd);
+    if (m + 1 < t->m) {
+        ahead_add_image(&dk2, t->q_m, l->slab_m, m + 1, t->n, l->ldd);
+        ahead_add_image(&dk2, t->k2t, l->slab_t, m + 1, t->d, l->ldk);
+        ahead_add(&dk2, (const real *)t->s + (m + 1) * l->ldk, l->slab_s * (ptrdiff_t)sizeof(real), t->n, t->k * (ptrdiff_t)sizeof(real));
+        ahead_add(&s2, (const real *)t->dp + m * l->ldk, l->slab_s * (ptrdiff_t)sizeof(real), t->n, t->k * (ptrdiff_t)sizeof(real));
+    }
+    backward_product_m(t, m, t->q_m, t->k2t, t->s, &s2);
+    if (needs_dscore(t->wanted)) backward_product_m(t, m, t->dy_m, t->v2t, t->dp, &dp2);
     backward_rows_m(t, m);
-    if (t->wanted & FLOYD_DQ) backward_dq_m(t, m, &next);
-    if (t->wanted & FLOYD_DK2) backward_sum_m(t, m, t->dp, t->q_m, t->dk2, &next);
-    if (t->wanted & FLOYD_DV2) backward_sum_m(t, m, t->s, t->dy_m, t->dv2, &next);
+    if (t->wanted & FLOYD_DV2) backward_sum_m(t, m, p_of(t), t->dy_m, t->dv2, &dv2);
+    if (t->wanted & FLOYD_DQ) backward_dq_m(t, m, &dq2);
+    if (t->wanted & FLOYD_DK2) backward_sum_m(t, m, ds_of(t), t->q_m, t->dk2, &dk2);
+}
+
+/* Where a product may add to a target's memory itself: fp32 (fp64) rows of whole vectors, not to be rounded yet. */
+static inline real *direct(const floyd_target *target, ptrdiff_t slab, ptrdiff_t columns)
+{
+    if (target->last || target->acc.column != 1 || columns % VL != 0) return NULL;
+    return element(&target->acc, slab, 0, 0);
 }
 
 static void backward_dq_n(const floyd_backward_tile *t, ptrdiff_t n, ahead_list *next)
@@ -152,7 +166,7 @@ static void backward_dq_n(const floyd_backward_tile *t, ptrdiff_t n, ahead_list 
     const floyd_layout *l = t->layout;
     ptrdiff_t ldb;
     const real *k1 = rows_of(&t->k1, n, t->k, t->d, t->slab, l->ldd, &ldb);
-    real *dq = (real *)t->dq + n * l->ldd;
+    real *dq = (real *)t->dq + n * l->ldd, *to = direct(&t->to_dq, n, t->d);
     const gemm product = {.rows = t->m,
                           .columns = round_up(t->d, VL),
                           .depth = t->k,
@@ -161,12 +175,14 @@ static void backward_dq_n(const floyd_backward_tile *t, ptrdiff_t n, ahead_list 
                           .a_depth = 1,
                           .b = k1,
                           .ldb = ldb,
-                          .c = dq,
-                          .ldc = l->slab_m,
-                          .accumulate = 1,
+                          .c = to ? to : dq,
+                          .ldc = to ? t->to_dq.acc.row : l->slab_m,
+                          .also = to ? dq : NULL,
+                          .ld_also = l->slab_m,
+                          .accumulate = to ? !t->to_dq.first : 1,
                           .ahead = next};
     gemm_run(&product);
-    merge_image(&t->to_dq, n, dq, l->slab_m, t->m, t->d);
+    if (!to) merge_image(&t->to_dq, n, dq, l->slab_m, t->m, t->d);
 }
 
 /* target[n] += weights[n]^T * rows[n]: dK1 from dS and Q, or dV1 from P and dY. */
@@ -174,56 +190,54 @@ static void backward_sum_n(const floyd_backward_tile *t, ptrdiff_t n, const void
                            const floyd_target *target, ahead_list *next)
 {
     const floyd_layout *l = t->layout;
+    real *to = direct(target, n, t->d);
     const gemm product = {.rows = t->k,
                           .columns = round_up(t->d, VL),
                           .depth = t->m,
                           .a = (const real *)weights + n * l->slab_s,
                           .a_row = 1,
                           .a_depth = l->ldk,
-                          .b = (const real *)rows + n * l->slab_n,
-                          .ldb = l->ldd,
-                          .c = t->slab,
-                          .ldc = l->ldd,
+                          .b = (const real *)rows + n * l->ldd,
+                          .ldb = l->slab_m,
+                          .c = to ? to : t->slab,
+                          .ldc = to ? target->acc.row : l->ldd,
+                          .accumulate = to && !target->first,
                           .ahead = next};
     gemm_run(&product);
-    merge_image(target, n, t->slab, l->ldd, t->k, t->d);
+    if (!to) merge_image(target, n, t->slab, l->ldd, t->k, t->d);
 }
 
 static void backward_first_n(const floyd_backward_tile *t, ptrdiff_t n)
 {
-    ahead_list next = {0};
+    ahead_list s1 = {0}, dp1 = {0};
+    ahead_add_view(&s1, &t->dy, n, t->m, t->d);
+    ahead_add_view(&s1, &t->v1, n, t->k, t->d);
     if (n + 1 < t->n) {
-        ahead_add_view(&next, &t->q, n + 1, t->m, t->d);
-        ahead_add_view(&next, &t->k1, n + 1, t->k, t->d);
-        ahead_add_view(&next, &t->dy, n + 1, t->m, t->d);
-        ahead_add_view(&next, &t->v1, n + 1, t->k, t->d);
-        ahead_spread(&next, needs_dscore(t->wanted) ? 2 : 1, t->m, t->k);
+        ahead_add_view(&dp1, &t->q, n + 1, t->m, t->d);
+        ahead_add_view(&dp1, &t->k1, n + 1, t->k, t->d);
     }
-    pack_pairs_image(&t->q, n, t->m, t->d, t->layout, t->q_n, t->q_m);
-    backward_product_n(t, n, t->q_n, &t->k1, t->s, &next);
-    pack_pairs_image(&t->dy, n, t->m, t->d, t->layout, t->dy_n, t->dy_m);
-    if (needs_dscore(t->wanted)) backward_product_n(t, n, t->dy_n, &t->v1, t->dp, &next);
-}
-
-static inline void ahead_add_target(ahead_list *a, const floyd_target *target, ptrdiff_t slab, ptrdiff_t rows,
-                                    ptrdiff_t columns)
-{
-    ahead_add_view(a, target->first ? &target->out : &target->acc, slab, rows, columns);
+    pack_pairs_image(&t->q, n, t->m, t->d, t->layout, t->q_m);
+    backward_product_n(t, n, t->q_m, &t->k1, t->s, &s1);
+    pack_pairs_image(&t->dy, n, t->m, t->d, t->layout, t->dy_m);
+    if (needs_dscore(t->wanted)) backward_product_n(t, n, t->dy_m, &t->v1, t->dp, &dp1);
 }
 
 static void backward_last_n(const floyd_backward_tile *t, ptrdiff_t n)
 {
-    ahead_list next = {0};
+    const floyd_layout *l = t->layout;
+    ahead_list dq1 = {0}, dk1 = {0}, dv1 = {0};
+    ahead_add_target(&dq1, &t->to_dk1, n, t->k, t->d);
+    ahead_add_rows(&dq1, t->q_m, l->slab_m, n, t->m, l->ldd, t->d);
+    ahead_add_target(&dk1, &t->to_dv1, n, t->k, t->d);
+    ahead_add_rows(&dk1, t->dy_m, l->slab_m, n, t->m, l->ldd, t->d);
     if (n + 1 < t->n) {
-        ahead_add_view(&next, &t->k1, n + 1, t->k, t->d);
-        ahead_add_target(&next, &t->to_dq, n + 1, t->m, t->d);
-        ahead_add_target(&next, &t->to_dk1, n + 1, t->k, t->d);
-        ahead_add_target(&next, &t->to_dv1, n + 1, t->k, t->d);
-        ahead_spread(&next, 3, t->m, t->d);
+        ahead_add_target(&dv1, &t->to_dq, n + 1, t->m, t->d);
+        ahead_add_view(&dv1, &t->k1, n + 1, t->k, t->d);
+        ahead_add_rows(&dv1, t->dq, l->slab_m, n + 1, t->m, l->ldd, t->d);
     }
-    if (t->wanted & FLOYD_DQ) backward_dq_n(t, n, &next);
-    if (t->wanted & FLOYD_DK1) backward_sum_n(t, n, t->dp, t->q_n, &t->to_dk1, &next);
-    if (t->wanted & FLOYD_DV1) backward_sum_n(t, n, t->s, t->dy_n, &t->to_dv1, &next);
+    if (t->wanted & FLOYD_DQ) backward_dq_n(t, n, &dq1);
+    if (t->wanted & FLOYD_DK1) backward_sum_n(t, n, t->dp, t->q_m, &t->to_dk1, &dk1);
+    if (t->wanted & FLOYD_DV1) backward_sum_n(t, n, t->s, t->dy_m, &t->to_dv1, &dv1);
 }
 
 static void backward_tile(const floyd_backward_tile *t)

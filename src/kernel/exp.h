@@ -15,6 +15,7 @@
 #ifdef FLOYD_REAL_F64
 #define FLOYD_EXP_LOWEST (-746.0) /* e^x rounds to 0 here and below */
 #define FLOYD_EXP_HIGHEST 710.0   /* and to infinity here and above */
+#define FLOYD_EXP_PLAIN 708.0
 #define FLOYD_LOG2_E 0x1.71547652b82fep+0
 #define FLOYD_LN2_HIGH 0x1.62e42fefa2p-1
 #define FLOYD_LN2_LOW 0x1.9ef35793c7673p-41
@@ -32,6 +33,7 @@ static const real floyd_exp_series[] = {0x1.af4e196027428p-26,
 #else
 #define FLOYD_EXP_LOWEST (-104.0f)
 #define FLOYD_EXP_HIGHEST 89.0f
+#define FLOYD_EXP_PLAIN 87.0f
 #define FLOYD_LOG2_E 0x1.715476p+0f
 #define FLOYD_LN2_HIGH 0x1.62e4p-1f
 #define FLOYD_LN2_LOW 0x1.7f7d1cp-20f
@@ -39,20 +41,51 @@ static const real floyd_exp_series[] = {0x1.6d4362p-10f, 0x1.123dcep-7f, 0x1.555
                                         0x1.55547cp-3f,  0x1p-1f,        1.0f};
 #endif
 
-static inline vec vexp(vec x)
+/* n and p of e^x = 2^n p; *shifted is n + FLOYD_ROUND_MAGIC. */
+static inline vec exp_parts(vec x, vec *shifted)
 {
     enum { TERMS = sizeof floyd_exp_series / sizeof floyd_exp_series[0] };
-    const vec magic = vset(FLOYD_ROUND_MAGIC);
-    x = vmin(vset(FLOYD_EXP_HIGHEST), vmax(vset(FLOYD_EXP_LOWEST), x)); /* NaN passes through both */
-    const vec n = vsub(vfma(x, vset(FLOYD_LOG2_E), magic), magic);
+    *shifted = vfma(x, vset(FLOYD_LOG2_E), vset(FLOYD_ROUND_MAGIC));
+    const vec n = vsub(*shifted, vset(FLOYD_ROUND_MAGIC));
     const vec r = vfma(n, vset(-FLOYD_LN2_LOW), vfma(n, vset(-FLOYD_LN2_HIGH), x));
     vec p = vset(floyd_exp_series[0]);
     FLOYD_UNROLL
     for (int i = 1; i < TERMS; i++) p = vfma(p, r, vset(floyd_exp_series[i]));
-    p = vfma(p, r, vset(1));
-    const vec half = vfma(n, vset((real)0.5), magic);
+    return vfma(p, r, vset(1));
+}
+
+static inline vec vexp(vec x)
+{
+    const vec magic = vset(FLOYD_ROUND_MAGIC);
+    vec shifted;
+    /* NaN passes through both. */
+    const vec p = exp_parts(vmin(vset(FLOYD_EXP_HIGHEST), vmax(vset(FLOYD_EXP_LOWEST), x)), &shifted);
+    const vec n = vsub(shifted, magic), half = vfma(n, vset((real)0.5), magic);
     const vec rest = vadd(vsub(n, vsub(half, magic)), magic);
     return vmul(vmul(p, vexponent(half)), vexponent(rest));
+}
+
+/* The same for |x| <= FLOYD_EXP_PLAIN, where the result is normal and 2^n one power. */
+static inline vec vexp_plain(vec x)
+{
+    vec shifted;
+    const vec p = exp_parts(x, &shifted);
+    return vscale(p, shifted);
+}
+
+/* count of them, in place: whichever way is right for all, the bits are the same. */
+__attribute__((always_inline)) static inline void vexp_each(const int count, vec *x)
+{
+    vmask plain = vwithin(x[0], FLOYD_EXP_PLAIN);
+    FLOYD_UNROLL
+    for (int j = 1; j < count; j++) plain = vmask_and(plain, vwithin(x[j], FLOYD_EXP_PLAIN));
+    if (vmask_all(plain)) {
+        FLOYD_UNROLL
+        for (int j = 0; j < count; j++) x[j] = vexp_plain(x[j]);
+    } else {
+        FLOYD_UNROLL
+        for (int j = 0; j < count; j++) x[j] = vexp(x[j]);
+    }
 }
 
 #endif

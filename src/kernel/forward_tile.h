@@ -15,27 +15,18 @@
 #include "pack.h"
 #include "rows.h"
 
-/* The next slab of K1 or V1, to be fetched during one product of m x columns. */
-static ahead_list forward_ahead_n(const floyd_forward_tile *t, const floyd_view *view, ptrdiff_t n,
-                                  ptrdiff_t columns)
-{
-    ahead_list next = {0};
-    if (n < t->n) ahead_add_view(&next, view, n, t->k, t->d);
-    ahead_spread(&next, 1, t->m, columns);
-    return next;
-}
-
 static void forward_scores_n(const floyd_forward_tile *t, ptrdiff_t n)
 {
     const floyd_layout *l = t->layout;
-    ahead_list next = forward_ahead_n(t, &t->k1, n + 1, t->k);
     real *transposed = t->slab, *scratch = transposed + l->slab_t;
+    ahead_list next = {0};
+    if (n + 1 < t->n) ahead_add_view(&next, &t->k1, n + 1, t->k, t->d);
     transpose_image(&t->k1, n, t->k, t->d, l, scratch, transposed);
     const gemm product = {.rows = t->m,
                           .columns = round_up(t->k, VL),
                           .depth = t->d,
-                          .a = (const real *)t->q_n + n * l->slab_n,
-                          .a_row = l->ldd,
+                          .a = (const real *)t->q_m + n * l->ldd,
+                          .a_row = l->slab_m,
                           .a_depth = 1,
                           .b = transposed,
                           .ldb = l->ldk,
@@ -50,39 +41,41 @@ static void scale_row(real *row, ptrdiff_t count, real factor)
     for (ptrdiff_t i = 0; i < count; i += VL) vstore(row + i, vmul(vload(row + i), vset(factor)));
 }
 
+/*
+ * One tile of the online softmax for the rows of one m. exp(S - max) goes back to the tile and, rows close together for
+ * the next product, to `slab`.
+ */
 static void forward_softmax_m(const floyd_forward_tile *t, ptrdiff_t m)
 {
     const floyd_layout *l = t->layout;
-    const ptrdiff_t k = round_up(t->k, VL);
+    const ptrdiff_t k = round_up(t->k, VL), count = round_up(t->n, VL);
     real *max = (real *)t->max + m * t->stat, *sum = (real *)t->sum + m * t->stat;
+    real *s = (real *)t->s + m * l->ldk, *p = t->slab, *now = p + t->n * l->ldk, *factor = now + count;
+    const uint8_t *codes = t->codes.data ? t->codes.data + m * t->codes.row : NULL;
+    for (ptrdiff_t n = 0; n < t->n; n++)
+        now[n] = forward_row_scores(s + n * l->slab_s, k, (real)t->scale, codes ? codes + n * t->codes.slab : NULL,
+                                    max[n]);
+    forward_factors(max, now, t->n, factor);
     for (ptrdiff_t n = 0; n < t->n; n++) {
-        const uint8_t *codes = t->codes.data ? t->codes.data + n * t->codes.slab + m * t->codes.row : NULL;
-        real *s = (real *)t->s + n * l->slab_s + m * l->ldk;
-        const real factor = forward_row(s, k, (real)t->scale, codes, max + n, sum + n);
-        if (factor != 1) scale_row((real *)t->y + m * l->slab_m + n * l->ldd, l->ldd, factor);
+        const real weights = forward_row_weights(s + n * l->slab_s, p + n * l->ldk, k,
+                                                 codes ? codes + n * t->codes.slab : NULL, forward_shift(now[n]));
+        sum[n] = sum[n] * factor[n] + weights;
+        max[n] = now[n];
+        if (factor[n] != 1) scale_row((real *)t->y + m * l->slab_m + n * l->ldd, l->ldd, factor[n]);
     }
-}
-
-/* What m + 1 reads of the images, in the order of use. */
-static ahead_list forward_ahead_m(const floyd_forward_tile *t, ptrdiff_t m)
-{
-    const floyd_layout *l = t->layout;
-    const ptrdiff_t pairs = t->n * l->ldd * (ptrdiff_t)sizeof(real);
-    ahead_list next = {0};
-    if (m >= t->m) return next;
-    ahead_add(&next, (const real *)t->q_m + m * l->slab_m, 0, 1, pairs);
-    ahead_add(&next, (const real *)t->k2t + m * l->slab_t, 0, 1, t->d * l->ldk * (ptrdiff_t)sizeof(real));
-    ahead_add(&next, (const real *)t->v2 + m * l->slab_k, 0, 1, t->k * l->ldd * (ptrdiff_t)sizeof(real));
-    ahead_add(&next, (const real *)t->y + m * l->slab_m, 0, 1, pairs);
-    ahead_spread(&next, 2, t->n, (t->k + t->d) / 2);
-    return next;
 }
 
 static void forward_m(const floyd_forward_tile *t, ptrdiff_t m)
 {
     const floyd_layout *l = t->layout;
-    ahead_list next = forward_ahead_m(t, m + 1);
-    real *s = (real *)t->s + m * l->ldk;
+    ahead_list during_scores = {0}, during_values = {0};
+    ahead_add_image(&during_scores, t->v2, l->slab_k, m, t->k, l->ldd);
+    ahead_add_image(&during_scores, t->y, l->slab_m, m, t->n, l->ldd);
+    if (m + 1 < t->m) {
+        ahead_add_image(&during_values, t->q_m, l->slab_m, m + 1, t->n, l->ldd);
+        ahead_add_image(&during_values, t->k2t, l->slab_t, m + 1, t->d, l->ldk);
+        ahead_add_rows(&during_values, t->s, l->slab_s, m + 1, t->n, l->ldk, t->k);
+    }
     const gemm scores = {.rows = t->n,
                          .columns = round_up(t->k, VL),
                          .depth = t->d,
@@ -91,31 +84,35 @@ static void forward_m(const floyd_forward_tile *t, ptrdiff_t m)
                          .a_depth = 1,
                          .b = (const real *)t->k2t + m * l->slab_t,
                          .ldb = l->ldk,
-                         .c = s,
+                         .c = (real *)t->s + m * l->ldk,
                          .ldc = l->slab_s,
                          .accumulate = 1,
-                         .ahead = &next};
+                         .ahead = &during_scores};
     gemm_run(&scores);
     forward_softmax_m(t, m);
     const gemm values = {.rows = t->n,
                          .columns = round_up(t->d, VL),
                          .depth = t->k,
-                         .a = s,
-                         .a_row = l->slab_s,
+                         .a = t->slab,
+                         .a_row = l->ldk,
                          .a_depth = 1,
                          .b = (const real *)t->v2 + m * l->slab_k,
                          .ldb = l->ldd,
                          .c = (real *)t->y + m * l->slab_m,
                          .ldc = l->ldd,
                          .accumulate = 1,
-                         .ahead = &next};
+                         .ahead = &during_values};
     gemm_run(&values);
 }
 
 static void forward_values_n(const floyd_forward_tile *t, ptrdiff_t n)
 {
     const floyd_layout *l = t->layout;
-    ahead_list next = forward_ahead_n(t, &t->v1, n + 1, t->d);
+    ahead_list next = {0};
+    if (n + 1 < t->n) {
+        ahead_add_view(&next, &t->v1, n + 1, t->k, t->d);
+        ahead_add_rows(&next, t->y, l->slab_m, n + 1, t->m, l->ldd, t->d);
+    }
     ptrdiff_t ldb;
     const real *v1 = rows_of(&t->v1, n, t->k, t->d, t->slab, l->ldd, &ldb);
     const gemm values = {.rows = t->m,

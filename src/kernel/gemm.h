@@ -14,6 +14,12 @@
 #include "ahead.h"
 #include "vec.h"
 
+#ifdef __AVX2__
+#ifndef FLOYD_VEC_PORTABLE_H
+#include "gemm_avx2.h"
+#endif
+#endif
+
 enum { GEMM_CHAIN = 64 };
 
 typedef struct gemm {
@@ -25,20 +31,22 @@ typedef struct gemm {
     real *c;
     ptrdiff_t ldc;
     int accumulate;    /* 0: C is overwritten */
+    const real *also;  /* added to the sum beforehand, rows ld_also apart; or NULL */
+    ptrdiff_t ld_also;
     ahead_list *ahead; /* what to prefetch meanwhile, or NULL */
 } gemm;
 
-__attribute__((always_inline)) static inline void gemm_block(const int MR, const int NV, const gemm *g,
-                                                             const real *a, const real *b, real *c)
+/* sum = A * B for MR rows and NV vectors of columns, from 0. */
+__attribute__((always_inline)) static inline void gemm_sum(const int MR, const int NV, ptrdiff_t depth,
+                                                           const real *a, ptrdiff_t a_row, ptrdiff_t a_depth,
+                                                           const real *b, ptrdiff_t ldb, vec sum[6][2])
 {
-    const ptrdiff_t a_row = g->a_row, a_depth = g->a_depth, ldb = g->ldb, ldc = g->ldc;
-    vec sum[6][2];
     FLOYD_UNROLL
     for (int i = 0; i < MR; i++) {
         FLOYD_UNROLL
         for (int j = 0; j < NV; j++) sum[i][j] = vset(0);
     }
-    for (ptrdiff_t p = g->depth; p > 0; p--, a += a_depth, b += ldb) {
+    for (ptrdiff_t p = depth; p > 0; p--, a += a_depth, b += ldb) {
         vec row[2];
         FLOYD_UNROLL
         for (int j = 0; j < NV; j++) row[j] = vload(b + j * VL);
@@ -49,70 +57,62 @@ __attribute__((always_inline)) static inline void gemm_block(const int MR, const
             for (int j = 0; j < NV; j++) sum[i][j] = vfma(value, row[j], sum[i][j]);
         }
     }
-    if (g->accumulate) {
-        FLOYD_UNROLL
-        for (int i = 0; i < MR; i++) {
-            FLOYD_UNROLL
-            for (int j = 0; j < NV; j++) sum[i][j] = vadd(vload(c + i * ldc + j * VL), sum[i][j]);
-        }
-    }
+}
+
+/* sum = rows of `from` + sum. */
+__attribute__((always_inline)) static inline void gemm_add(const int MR, const int NV, const real *from,
+                                                           ptrdiff_t ld, vec sum[6][2])
+{
     FLOYD_UNROLL
     for (int i = 0; i < MR; i++) {
         FLOYD_UNROLL
-        for (int j = 0; j < NV; j++) vstore(c + i * ldc + j * VL, sum[i][j]);
+        for (int j = 0; j < NV; j++) sum[i][j] = vadd(vload(from + i * ld + j * VL), sum[i][j]);
     }
 }
 
-static inline void gemm_rows(const int NV, const gemm *g, ptrdiff_t row, ptrdiff_t count, ptrdiff_t column)
+/* `count` blocks of MR x NV vectors, one below the other. g is a copy: nothing that is stored can change it. */
+__attribute__((always_inline)) static inline void gemm_blocks(const int MR, const int NV, const gemm g,
+                                                              ptrdiff_t row, ptrdiff_t column, ptrdiff_t count)
 {
-    const real *a = g->a + row * g->a_row, *b = g->b + column;
-    real *c = g->c + row * g->ldc + column;
-    switch (count) {
-    case 1:
-        gemm_block(1, NV, g, a, b, c);
-        break;
-    case 2:
-        gemm_block(2, NV, g, a, b, c);
-        break;
-    case 3:
-        gemm_block(3, NV, g, a, b, c);
-        break;
-    case 4:
-        gemm_block(4, NV, g, a, b, c);
-        break;
-    case 5:
-        gemm_block(5, NV, g, a, b, c);
-        break;
-    default:
-        gemm_block(6, NV, g, a, b, c);
-        break;
+    const real *a = g.a + row * g.a_row, *b = g.b + column, *also = g.also + row * g.ld_also + column;
+    real *c = g.c + row * g.ldc + column;
+    for (; count > 0; count--) {
+        vec sum[6][2];
+#ifdef FLOYD_GEMM_ASM
+        if (MR >= 5 && NV == 2)
+            gemm_sum_asm(MR, g.depth, a, g.a_row, g.a_depth, b, g.ldb, g.ahead, sum);
+        else
+#endif
+            gemm_sum(MR, NV, g.depth, a, g.a_row, g.a_depth, b, g.ldb, sum);
+        if (g.also) gemm_add(MR, NV, also, g.ld_also, sum);
+        if (g.accumulate) gemm_add(MR, NV, c, g.ldc, sum);
+        FLOYD_UNROLL
+        for (int i = 0; i < MR; i++) {
+            FLOYD_UNROLL
+            for (int j = 0; j < NV; j++) vstore(c + i * g.ldc + j * VL, sum[i][j]);
+        }
+        a += MR * g.a_row, c += MR * g.ldc, also += MR * g.ld_also;
     }
 }
 
-/* How many rows the next block takes when `left` are left: 6, but 4, 4 or 5 first where 6 would leave a thin rest.
- */
-static inline ptrdiff_t gemm_next_rows(ptrdiff_t left)
+/* Rows are cut into blocks of 6, 5 and, where it must be, less: thin blocks cannot hide the latency. */
+__attribute__((always_inline)) static inline void gemm_panel(const int NV, const gemm g, ptrdiff_t column)
 {
-    if (left <= 6) return left;
-    if (left < 10) return (left + 1) / 2;
-    return 6;
-}
-
-static inline void gemm_panel(const int NV, const gemm *g, ptrdiff_t column)
-{
-    for (ptrdiff_t row = 0; row < g->rows;) {
-        const ptrdiff_t count = gemm_next_rows(g->rows - row);
-        gemm_rows(NV, g, row, count, column);
-        if (g->ahead) ahead_pull(g->ahead);
-        row += count;
-    }
+    const ptrdiff_t blocks = (g.rows + 5) / 6, missing = 6 * blocks - g.rows;
+    const ptrdiff_t sixes = missing < blocks ? blocks - missing : 0, fives = (g.rows - 6 * sixes) / 5;
+    gemm_blocks(6, NV, g, 0, column, sixes);
+    gemm_blocks(5, NV, g, 6 * sixes, column, fives);
+    const ptrdiff_t row = 6 * sixes + 5 * fives, rest = g.rows - row;
+    if (rest & 4) gemm_blocks(4, NV, g, row, column, 1);
+    if (rest & 2) gemm_blocks(2, NV, g, row + (rest & 4), column, 1);
+    if (rest & 1) gemm_blocks(1, NV, g, row + (rest & 6), column, 1);
 }
 
 static void gemm_chain(const gemm *g)
 {
     ptrdiff_t column = 0;
-    for (; column + 2 * VL <= g->columns; column += 2 * VL) gemm_panel(2, g, column);
-    if (column < g->columns) gemm_panel(1, g, column);
+    for (; column + 2 * VL <= g->columns; column += 2 * VL) gemm_panel(2, *g, column);
+    if (column < g->columns) gemm_panel(1, *g, column);
 }
 
 static void gemm_run(const gemm *g)
@@ -125,6 +125,7 @@ static void gemm_run(const gemm *g)
         part.b += GEMM_CHAIN * part.ldb;
         part.depth = left - GEMM_CHAIN;
         part.accumulate = 1;
+        part.also = NULL;
     }
     gemm_chain(&part);
 }

@@ -12,19 +12,12 @@ static void prefetch(const floyd_view *src, ptrdiff_t slab, ptrdiff_t rows, ptrd
 {
     ahead_list next = {0};
     ahead_add_view(&next, src, slab, rows, columns);
-    next.budget = next.lines;
-    ahead_pull(&next);
+    ahead_all(&next);
 }
 
 static void pack(const floyd_view *src, ptrdiff_t slab, ptrdiff_t rows, ptrdiff_t columns, void *dst, ptrdiff_t ld)
 {
-    pack_image(src, slab, rows, columns, dst, ld);
-}
-
-static void pack_transposed(const floyd_view *src, ptrdiff_t slab, ptrdiff_t rows, ptrdiff_t columns,
-                            const floyd_layout *layout, void *scratch, void *dst)
-{
-    transpose_image(src, slab, rows, columns, layout, scratch, dst);
+    pack_image(src, slab, rows, columns, dst, ld, ld);
 }
 
 static void merge(const floyd_target *target, ptrdiff_t slab, const void *tile, ptrdiff_t ld, ptrdiff_t rows,
@@ -42,8 +35,9 @@ const floyd_kernels FLOYD_NAME(floyd_kernels);
 const floyd_kernels FLOYD_NAME(floyd_kernels) = {.prefetch = prefetch,
                                                  .pack = pack,
                                                  .pack_pairs = pack_pairs_image,
-                                                 .pack_transposed = pack_transposed,
+                                                 .pack_km = pack_km_images,
                                                  .merge = merge,
+                                                 .merge_km = merge_km_image,
                                                  .read_stats = read_stats,
                                                  .row_dots = row_dots,
                                                  .forward_begin = forward_begin,

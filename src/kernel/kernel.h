@@ -5,7 +5,7 @@
  * the accumulator's type, float or double; buffers of it pass as void *.
  *
  * Images of a face, in real, rows padded with zeros to ldd (head axis) or ldk (pivot axis) reals:
- *   nm face   q_n, dy_n [n][m][ldd]    slab_n apart        q_m, dy_m, y, dq [m][n][ldd]    slab_m apart
+ *   nm face   q_m, dy_m, y, dq [m][n][ldd]    slab_m apart
  *   km face   k2, v2, dk2, dv2 [m][k][ldd]  slab_k apart   k2t, v2t [m][d][ldk]            slab_t apart
  *   scores    s, dp [n][m][ldk]        slab_s apart
  * Slabs are padded so that the same row of many slabs does not fall into one set of the cache.
@@ -18,11 +18,14 @@
 
 #include "floydattn.h"
 
-/* Padding unit of ldd and ldk, in reals of either type: one cache line of floats. */
+/*
+ * Padding unit of ldd and ldk, in reals of either type: one cache line of floats, and the longest vector. A tile's scratch
+ * `slab` has room for slab_t and FLOYD_PAD rows of ldd, for slab_k, and for two images [n][ldk] and two rows of n.
+ */
 enum { FLOYD_PAD = 16 };
 
 typedef struct floyd_layout {
-    ptrdiff_t ldd, ldk, slab_n, slab_m, slab_k, slab_t, slab_s;
+    ptrdiff_t ldd, ldk, slab_m, slab_k, slab_t, slab_s;
 } floyd_layout;
 
 /* A strided view of tensor memory: element (slab, row, column) of this dtype; strides in elements. */
@@ -54,10 +57,10 @@ typedef struct floyd_forward_tile {
     const floyd_layout *layout;
     ptrdiff_t n, m, k, d;
     double scale;
-    const void *q_n, *q_m, *k2t, *v2;
+    const void *q_m, *k2t, *v2;
     floyd_view k1, v1; /* [n][k][d] */
     floyd_codes codes;
-    void *s, *slab;  /* slab: room for slab_t + 2 * slab_k reals */
+    void *s, *slab;  /* slab: see FLOYD_PAD */
     void *y;         /* in and out: sum of exp(S - max) * V so far */
     void *max, *sum; /* in and out, [m][n], rows `stat` apart; max = -inf: nothing yet */
     ptrdiff_t stat;
@@ -78,7 +81,7 @@ typedef struct floyd_backward_tile {
     floyd_codes codes;
     const void *max, *sum, *delta; /* [n][m], rows `stat` apart */
     ptrdiff_t stat;
-    void *q_n, *q_m, *dy_n, *dy_m, *s, *dp, *dq; /* scratch */
+    void *q_m, *dy_m, *s, *dp, *dq; /* scratch */
     void *slab;                                  /* scratch: room for slab_t + 2 * slab_k reals */
     void *dk2, *dv2;                             /* in and out */
     floyd_target to_dq, to_dk1, to_dv1;          /* [n][m][d], [n][k][d], [n][k][d] */
@@ -89,15 +92,21 @@ typedef struct floyd_kernels {
     void (*prefetch)(const floyd_view *src, ptrdiff_t slab, ptrdiff_t rows, ptrdiff_t columns);
     /* dst[r][0..ld) = the columns of slab `slab` of src, widened, zeros after them. */
     void (*pack)(const floyd_view *src, ptrdiff_t slab, ptrdiff_t rows, ptrdiff_t columns, void *dst, ptrdiff_t ld);
-    /* Both images of slab n of an nm face: rows n of by_n [n][m][ldd] and of by_m [m][n][ldd]. */
+    /* Row n of each slab of the image [m][n][ldd] of an nm face, from slab n of its tensor. */
     void (*pack_pairs)(const floyd_view *src, ptrdiff_t n, ptrdiff_t m, ptrdiff_t d, const floyd_layout *layout,
-                       void *by_n, void *by_m);
-    /* dst[c][r] = src[slab][r][c], zeros after rows up to a multiple of VL. scratch: slab_k reals. */
-    void (*pack_transposed)(const floyd_view *src, ptrdiff_t slab, ptrdiff_t rows, ptrdiff_t columns,
-                            const floyd_layout *layout, void *scratch, void *dst);
+                       void *by_m);
+    /*
+     * The images of a km face from its tensor, [k][m][d]: images [m][k][ldd] and transposed [m][d][ldk]; either may
+     * be NULL. scratch: FLOYD_PAD rows of ldd reals.
+     */
+    void (*pack_km)(const floyd_view *src, ptrdiff_t k, ptrdiff_t m, ptrdiff_t d, const floyd_layout *layout,
+                    void *scratch, void *images, void *transposed);
     /* Adds rows x columns of tile (rows ld apart; NULL = zeros) to slab `slab` of a target. */
     void (*merge)(const floyd_target *target, ptrdiff_t slab, const void *tile, ptrdiff_t ld, ptrdiff_t rows,
                   ptrdiff_t columns);
+    /* The same for the images [m][k][ldd] (NULL = zeros) of a km face, whose target has slabs along k, rows along m. */
+    void (*merge_km)(const floyd_target *target, const void *images, ptrdiff_t k, ptrdiff_t m, ptrdiff_t d,
+                     const floyd_layout *layout);
     /* The value of element 0 along the columns of each row: dst[r]. */
     void (*read_stats)(const floyd_view *src, ptrdiff_t slab, ptrdiff_t rows, void *dst);
     /* delta[r] = dY[r] . Y[r] over d, both with rows ldd apart. */

@@ -102,7 +102,7 @@ static inline void store_lanes(void *p, floyd_dtype dtype, ptrdiff_t column, vec
 
 __attribute__((always_inline)) static inline void pack_rows(const floyd_dtype dtype, const floyd_view *src,
                                                             ptrdiff_t slab, ptrdiff_t rows, ptrdiff_t columns,
-                                                            real *dst, ptrdiff_t ld)
+                                                            real *dst, ptrdiff_t padded, ptrdiff_t ld)
 {
     for (ptrdiff_t r = 0; r < rows; r++, dst += ld) {
         const void *from = element(src, slab, r, 0);
@@ -110,24 +110,20 @@ __attribute__((always_inline)) static inline void pack_rows(const floyd_dtype dt
         if (src->column == 1)
             for (; c + VL <= columns; c += VL) vstore(dst + c, load_lanes(from, dtype, c));
         for (; c < columns; c++) dst[c] = load_one(element(src, slab, r, c), dtype);
-        for (; c < ld; c++) dst[c] = 0;
+        for (; c < padded; c++) dst[c] = 0;
     }
 }
 
 static void pack_image(const floyd_view *src, ptrdiff_t slab, ptrdiff_t rows, ptrdiff_t columns, real *dst,
-                       ptrdiff_t ld)
+                       ptrdiff_t padded, ptrdiff_t ld)
 {
-    FLOYD_FOR_DTYPE(src->dtype, pack_rows, src, slab, rows, columns, dst, ld);
+    FLOYD_FOR_DTYPE(src->dtype, pack_rows, src, slab, rows, columns, dst, padded, ld);
 }
 
 static void pack_pairs_image(const floyd_view *src, ptrdiff_t n, ptrdiff_t m, ptrdiff_t d,
-                             const floyd_layout *layout, void *by_n, void *by_m)
+                             const floyd_layout *layout, void *by_m)
 {
-    real *slab = (real *)by_n + n * layout->slab_n, *across = (real *)by_m + n * layout->ldd;
-    pack_image(src, n, m, d, slab, layout->ldd);
-    for (ptrdiff_t j = 0; j < m; j++)
-        for (ptrdiff_t i = 0; i < layout->ldd; i += VL)
-            vstore(across + j * layout->slab_m + i, vload(slab + j * layout->ldd + i));
+    pack_image(src, n, m, d, (real *)by_m + n * layout->ldd, layout->ldd, layout->slab_m);
 }
 
 /*
@@ -142,25 +138,57 @@ static const real *rows_of(const floyd_view *src, ptrdiff_t slab, ptrdiff_t rows
         *ld = src->row;
         return element(src, slab, 0, 0);
     }
-    pack_image(src, slab, rows, columns, scratch, ldd);
+    pack_image(src, slab, rows, columns, scratch, ldd, ldd);
     *ld = ldd;
     return scratch;
+}
+
+/* dst[c][r] = src[slab][row + r][c] for count <= VL rows, zeros after them. scratch: VL rows of ldd. */
+static void transpose_rows(const floyd_view *src, ptrdiff_t slab, ptrdiff_t row, ptrdiff_t count, ptrdiff_t columns,
+                           const floyd_layout *layout, real *scratch, real *dst)
+{
+    const floyd_view from = {element(src, slab, row, 0), src->dtype, 0, src->row, src->column};
+    ptrdiff_t ld = layout->ldd;
+    const real *rows = scratch;
+    if (count == VL && from.dtype == FLOYD_REAL_DTYPE && from.column == 1 && columns % VL == 0) {
+        rows = from.data;
+        ld = from.row;
+    } else {
+        pack_image(&from, 0, count, columns, scratch, ld, ld);
+        memset(scratch + count * ld, 0, (size_t)(VL - count) * (size_t)ld * sizeof(real));
+    }
+    for (ptrdiff_t c = 0; c < columns; c += VL) vtranspose(rows + c, ld, dst + c * layout->ldk, layout->ldk);
 }
 
 static void transpose_image(const floyd_view *src, ptrdiff_t slab, ptrdiff_t rows, ptrdiff_t columns,
                             const floyd_layout *layout, real *scratch, real *dst)
 {
-    ptrdiff_t ld = layout->ldd;
-    const real *from = scratch;
-    if (rows % VL == 0) {
-        from = rows_of(src, slab, rows, columns, scratch, layout->ldd, &ld);
-    } else {
-        pack_image(src, slab, rows, columns, scratch, ld);
-        memset(scratch + rows * ld, 0, (size_t)(round_up(rows, VL) - rows) * (size_t)ld * sizeof(real));
+    for (ptrdiff_t r = 0; r < rows; r += VL)
+        transpose_rows(src, slab, r, rows - r < VL ? rows - r : VL, columns, layout, scratch, dst + r);
+}
+
+static inline void fetch_row(const void *row, ptrdiff_t bytes)
+{
+    for (ptrdiff_t at = 0; at < bytes; at += 64) __builtin_prefetch((const char *)row + at);
+}
+
+/* Memory order: blocks of VL rows of k, in each along m. */
+static void pack_km_images(const floyd_view *src, ptrdiff_t k, ptrdiff_t m, ptrdiff_t d, const floyd_layout *l,
+                           void *scratch, void *images, void *transposed)
+{
+    const floyd_view across = {src->data, src->dtype, src->row, src->slab, src->column}; /* [m][k][d] */
+    for (ptrdiff_t r = 0; r < k; r += VL) {
+        const ptrdiff_t count = k - r < VL ? k - r : VL;
+        for (ptrdiff_t i = 0; i < m; i++) {
+            const floyd_view rows = {element(&across, i, r, 0), src->dtype, 0, across.row, across.column};
+            for (ptrdiff_t j = r + VL; src->column == 1 && j < k && j < r + 2 * VL; j++)
+                fetch_row(element(&across, i, j, 0), (char *)element(src, 0, 0, d) - (char *)src->data);
+            if (transposed)
+                transpose_rows(&across, i, r, count, d, l, scratch, (real *)transposed + i * l->slab_t + r);
+            if (images)
+                pack_image(&rows, 0, count, d, (real *)images + i * l->slab_k + r * l->ldd, l->ldd, l->ldd);
+        }
     }
-    for (ptrdiff_t c = 0; c < columns; c += VL)
-        for (ptrdiff_t r = 0; r < rows; r += VL)
-            vtranspose(from + r * ld + c, ld, dst + c * layout->ldk + r, layout->ldk);
 }
 
 /* ---- sums to memory ------------------------------------------------------------------------------ */
@@ -204,6 +232,22 @@ static void merge_image(const floyd_target *t, ptrdiff_t slab, const real *tile,
 {
     if (!tile && !t->first && !t->last) return;
     FLOYD_FOR_DTYPE(t->last ? t->out.dtype : FLOYD_REAL_DTYPE, merge_rows, t, slab, tile, ld, rows, columns);
+}
+
+/* Adds the images [m][k][ldd] (NULL = zeros) of a km face to its target, [k][m][d], in the order of its memory. */
+static void merge_km_image(const floyd_target *t, const void *images, ptrdiff_t k, ptrdiff_t m, ptrdiff_t d,
+                           const floyd_layout *l)
+{
+    const floyd_view *to = t->first ? &t->out : &t->acc;
+    const ptrdiff_t bytes = (char *)element(to, 0, 0, d) - (char *)to->data;
+    for (ptrdiff_t r = 0; r < k; r++) {
+        const real *image = images ? (const real *)images + r * l->ldd : NULL;
+        for (ptrdiff_t i = 0; r + 1 < k && i < m; i++) {
+            if (to->column == 1) fetch_row(element(to, r + 1, i, 0), bytes);
+            if (image) fetch_row(image + l->ldd + i * l->slab_k, d * (ptrdiff_t)sizeof(real));
+        }
+        merge_image(t, r, image, l->slab_k, m, d);
+    }
 }
 
 #endif

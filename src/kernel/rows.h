@@ -17,6 +17,9 @@ static inline vec coded_score(vec score, const uint8_t *codes, ptrdiff_t k)
     return vselect(vmask_equal_bytes(codes + k, FLOYD_ABSENT), vset(-INFINITY), score);
 }
 
+/* Vectors that are worked on together: their chains of operations overlap. */
+enum { ROW_CHUNK = 4 };
+
 /* s *= scale, codes applied. Returns the greatest score and `greatest` if that is more; NaN if any is NaN. */
 static inline real forward_row_scores(real *s, ptrdiff_t k, real scale, const uint8_t *codes, real greatest)
 {
@@ -31,31 +34,59 @@ static inline real forward_row_scores(real *s, ptrdiff_t k, real scale, const ui
     return vmask_any(nan) ? (real)NAN : vfold_max(most);
 }
 
-/*
- * One tile of the online softmax: scores become exp(S - max), the row's max and sum go on, and the factor by which
- * everything summed so far must shrink is returned. While every score is -inf the exponentials are 0, as they will
- * have been if a greater score comes; forward_end gives such rows their NaN.
- */
-static inline real forward_row(real *s, ptrdiff_t k, real scale, const uint8_t *codes, real *max, real *sum)
+/* s becomes exp(s - shift) for count vectors, with a copy in p; total gains them in order. */
+__attribute__((always_inline)) static inline void forward_chunk(const int count, real *s, real *p,
+                                                                const uint8_t *codes, vec shift, vec *total)
 {
-    const real before = *max, now = forward_row_scores(s, k, scale, codes, before);
-    const vec shift = vset(now == -INFINITY ? 0 : now);
+    vec weight[ROW_CHUNK];
+    FLOYD_UNROLL
+    for (int j = 0; j < count; j++) weight[j] = vsub(vload(s + j * VL), shift);
+    vexp_each(count, weight);
+    FLOYD_UNROLL
+    for (int j = 0; j < count; j++) {
+        if (codes) weight[j] = vselect(vmask_equal_bytes(codes + j * VL, FLOYD_ABSENT), vset(0), weight[j]);
+        vstore(s + j * VL, weight[j]);
+        vstore(p + j * VL, weight[j]);
+        *total = vadd(*total, weight[j]);
+    }
+}
+
+/* s becomes exp(s - shift), with a copy in p. Returns the sum. */
+static inline real forward_row_weights(real *s, real *p, ptrdiff_t k, const uint8_t *codes, real shift)
+{
     vec total = vset(0);
-    for (ptrdiff_t i = 0; i < k; i += VL) {
-        vec weight = vexp(vsub(vload(s + i), shift));
-        if (codes) weight = vselect(vmask_equal_bytes(codes + i, FLOYD_ABSENT), vset(0), weight);
-        vstore(s + i, weight);
-        total = vadd(total, weight);
+    ptrdiff_t i = 0;
+    for (; i + ROW_CHUNK * VL <= k; i += ROW_CHUNK * VL)
+        forward_chunk(ROW_CHUNK, s + i, p + i, codes ? codes + i : NULL, vset(shift), &total);
+    for (; i < k; i += VL) forward_chunk(1, s + i, p + i, codes ? codes + i : NULL, vset(shift), &total);
+    return vfold(total);
+}
+
+/*
+ * What is taken from the scores of rows with these maxima. While every score is -inf the exponentials are 0, as they
+ * will have been if a greater score comes; forward_end gives such rows their NaN.
+ */
+static inline real forward_shift(real max)
+{
+    return max == -INFINITY ? 0 : max;
+}
+
+/* factor[i] = exp(before[i] - shift of now[i]): by it everything summed so far must shrink. 1 where nothing changed. */
+static inline void forward_factors(const real *before, const real *now, ptrdiff_t count, real *factor)
+{
+    for (ptrdiff_t i = 0; i < count; i += VL) {
+        real b[VL], shift[VL];
+        for (ptrdiff_t j = 0; j < VL; j++) {
+            const int used = i + j < count;
+            b[j] = used ? before[i + j] : 0;
+            shift[j] = used ? forward_shift(now[i + j]) : 0;
+        }
+        vec x = vsub(vload(b), vload(shift));
+        vexp_each(1, &x);
+        vstore(factor + i, x);
     }
-    real factor = 1;
-    if (now != before) {
-        real lanes[VL];
-        vstore(lanes, vexp(vsub(vset(before), shift)));
-        factor = lanes[0];
-    }
-    *max = now;
-    *sum = *sum * factor + vfold(total);
-    return factor;
+    for (ptrdiff_t i = 0; i < count; i++)
+        if (now[i] == before[i]) factor[i] = 1;
 }
 
 /* True where multiplying by 1 / sum is as good as dividing by sum: neither is near the ends of the range. */
@@ -69,43 +100,69 @@ typedef struct backward_row_stats {
     real max, sum, delta;
 } backward_row_stats;
 
+/* Where a row's values stand: s holds Q.K and becomes P, dp holds dY.V and becomes dS (NULL: not wanted). Copies of
+ * both go to p and ds. */
+typedef struct backward_row {
+    real *s, *dp, *p, *ds;
+    const uint8_t *codes;
+} backward_row;
+
 /*
- * s holds Q.K and becomes P; dp holds dY.V and becomes dS (NULL: dS is not wanted). Dividing by the sum is
- * multiplying by its reciprocal, except where the reciprocal would be subnormal or infinite.
+ * Dividing by the sum is multiplying by its reciprocal, except where the reciprocal would be subnormal or infinite.
+ * fully_masked rows keep their masked positions; dS is 0 there all the same where zero_grad says so.
  */
-__attribute__((always_inline)) static inline void backward_row_body(const int divide, real *s, real *dp,
-                                                                    ptrdiff_t k, real scale, const uint8_t *codes,
-                                                                    int zero_grad, const backward_row_stats *row)
+__attribute__((always_inline)) static inline void
+backward_chunk(const int count, const int divide, const backward_row *row, ptrdiff_t k, real scale,
+               int fully_masked, int zero_grad, const backward_row_stats *stats)
 {
-    const int fully_masked = row->max <= (real)FLOYD_FULLY_MASKED;
-    const vec max = vset(row->max), delta = vset(row->delta), zero = vset(0);
-    const vec sum = vset(divide ? row->sum : 1 / row->sum);
-    for (ptrdiff_t i = 0; i < k; i += VL) {
-        vec score = vmul(vload(s + i), vset(scale));
-        if (codes && fully_masked) score = coded_score(score, codes, i);
-        vec weight = vexp(vsub(score, max));
-        weight = divide ? vdiv(weight, sum) : vmul(weight, sum);
+    const vec zero = vset(0), sum = vset(divide ? stats->sum : 1 / stats->sum);
+    const uint8_t *codes = row->codes ? row->codes + k : NULL;
+    vec weight[ROW_CHUNK];
+    FLOYD_UNROLL
+    for (int j = 0; j < count; j++) {
+        vec score = vmul(vload(row->s + k + j * VL), vset(scale));
+        if (codes && fully_masked) score = coded_score(score, codes, j * VL);
+        weight[j] = vsub(score, vset(stats->max));
+    }
+    vexp_each(count, weight);
+    FLOYD_UNROLL
+    for (int j = 0; j < count; j++) {
+        const ptrdiff_t at = k + j * VL;
         vmask absent = visnan(zero), out = absent;
+        weight[j] = divide ? vdiv(weight[j], sum) : vmul(weight[j], sum);
         if (codes) {
-            absent = vmask_equal_bytes(codes + i, FLOYD_ABSENT);
-            out = vmask_or(absent, vmask_equal_bytes(codes + i, FLOYD_MASKED));
-            weight = vselect(fully_masked ? absent : out, zero, weight);
+            absent = vmask_equal_bytes(codes + j * VL, FLOYD_ABSENT);
+            out = vmask_or(absent, vmask_equal_bytes(codes + j * VL, FLOYD_MASKED));
+            weight[j] = vselect(fully_masked ? absent : out, zero, weight[j]);
         }
-        vstore(s + i, weight);
-        if (!dp) continue;
-        vec dscore = vmul(vmul(weight, vsub(vload(dp + i), delta)), vset(scale));
+        vstore(row->s + at, weight[j]);
+        vstore(row->p + at, weight[j]);
+        if (!row->dp) continue;
+        vec dscore = vmul(vmul(weight[j], vsub(vload(row->dp + at), vset(stats->delta))), vset(scale));
         if (codes) dscore = vselect(fully_masked && !zero_grad ? absent : out, zero, dscore);
-        vstore(dp + i, dscore);
+        vstore(row->dp + at, dscore);
+        vstore(row->ds + at, dscore);
     }
 }
 
-static inline void backward_row(real *s, real *dp, ptrdiff_t k, real scale, const uint8_t *codes, int zero_grad,
-                                const backward_row_stats *row)
+__attribute__((always_inline)) static inline void backward_row_body(const int divide, const backward_row *row,
+                                                                    ptrdiff_t k, real scale, int zero_grad,
+                                                                    const backward_row_stats *stats)
 {
-    if (is_ordinary(row->sum))
-        backward_row_body(0, s, dp, k, scale, codes, zero_grad, row);
+    const int fully_masked = stats->max <= (real)FLOYD_FULLY_MASKED;
+    ptrdiff_t i = 0;
+    for (; i + ROW_CHUNK * VL <= k; i += ROW_CHUNK * VL)
+        backward_chunk(ROW_CHUNK, divide, row, i, scale, fully_masked, zero_grad, stats);
+    for (; i < k; i += VL) backward_chunk(1, divide, row, i, scale, fully_masked, zero_grad, stats);
+}
+
+static inline void backward_row_run(const backward_row *row, ptrdiff_t k, real scale, int zero_grad,
+                                    const backward_row_stats *stats)
+{
+    if (is_ordinary(stats->sum))
+        backward_row_body(0, row, k, scale, zero_grad, stats);
     else
-        backward_row_body(1, s, dp, k, scale, codes, zero_grad, row);
+        backward_row_body(1, row, k, scale, zero_grad, stats);
 }
 
 #endif

@@ -9,6 +9,11 @@
  *   vfma(a,b,c)          a*b + c, rounded once where the processor can
  *   vmax(a,b)            a > b ? a : b, so b where either is NaN; vmin likewise
  *   vexponent(t)         2^e per lane, where t = e + FLOYD_ROUND_MAGIC
+ *   vscale(p,t)          p * 2^e likewise, where p and the result are normal
+ *   vwithin(a,limit)     lanes where |a| <= limit; NaN is not
+ *   vfold(a)             the sum of the lanes, always folded in halves: (0+4, 1+5, 2+6, 3+7), and so on. The order is
+ *                        part of the promise about bits
+ *   vfold_max(a)         the greatest lane; NaN lanes are ignored or not, so callers look for NaN themselves
  *   vmask_equal_bytes    lanes whose byte equals value
  *   vload_f16 ...        exact widening and round-to-nearest-even narrowing of VL half types (fp32 only)
  */
@@ -39,28 +44,5 @@ typedef float real;
 #else
 #define FLOYD_UNROLL _Pragma("GCC unroll 16")
 #endif
-
-/*
- * The sum of the lanes, always folded in halves: (0+4, 1+5, 2+6, 3+7), and so on. This order is part of the
- * promise about bits.
- */
-static inline real vfold(vec a)
-{
-    real lane[VL];
-    vstore(lane, a);
-    for (int half = VL / 2; half > 0; half /= 2)
-        for (int i = 0; i < half; i++) lane[i] = lane[i] + lane[i + half];
-    return lane[0];
-}
-
-/* The greatest lane; NaN lanes are ignored or not, so callers look for NaN themselves. */
-static inline real vfold_max(vec a)
-{
-    real lane[VL];
-    vstore(lane, a);
-    real greatest = lane[0];
-    for (int i = 1; i < VL; i++) greatest = lane[i] > greatest ? lane[i] : greatest;
-    return greatest;
-}
 
 #endif

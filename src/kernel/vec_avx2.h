@@ -76,6 +76,33 @@ static inline vec vexponent(vec shifted)
     const __m256i bits = _mm256_slli_epi64(_mm256_castpd_si256(shifted), 52);
     return _mm256_castsi256_pd(_mm256_add_epi64(bits, _mm256_set1_epi64x(1023LL << 52)));
 }
+static inline vec vscale(vec p, vec shifted)
+{
+    const __m256i bits = _mm256_slli_epi64(_mm256_castpd_si256(shifted), 52);
+    return _mm256_castsi256_pd(_mm256_add_epi64(_mm256_castpd_si256(p), bits));
+}
+static inline vmask vwithin(vec a, real limit)
+{
+    return _mm256_cmp_pd(_mm256_andnot_pd(vset(-0.0), a), vset(limit), _CMP_LE_OQ);
+}
+static inline vmask vmask_and(vmask a, vmask b)
+{
+    return _mm256_and_pd(a, b);
+}
+static inline int vmask_all(vmask a)
+{
+    return _mm256_movemask_pd(a) == 0xf;
+}
+static inline real vfold(vec a)
+{
+    const __m128d two = _mm_add_pd(_mm256_castpd256_pd128(a), _mm256_extractf128_pd(a, 1));
+    return _mm_cvtsd_f64(_mm_add_sd(two, _mm_unpackhi_pd(two, two)));
+}
+static inline real vfold_max(vec a)
+{
+    const __m128d two = _mm_max_pd(_mm256_castpd256_pd128(a), _mm256_extractf128_pd(a, 1));
+    return _mm_cvtsd_f64(_mm_max_sd(two, _mm_unpackhi_pd(two, two)));
+}
 static inline vmask vmask_equal_bytes(const uint8_t *p, uint8_t value)
 {
     int32_t four;
@@ -166,6 +193,35 @@ static inline vec vexponent(vec shifted)
 {
     const __m256i bits = _mm256_slli_epi32(_mm256_castps_si256(shifted), 23);
     return _mm256_castsi256_ps(_mm256_add_epi32(bits, _mm256_set1_epi32(127 << 23)));
+}
+static inline vec vscale(vec p, vec shifted)
+{
+    const __m256i bits = _mm256_slli_epi32(_mm256_castps_si256(shifted), 23);
+    return _mm256_castsi256_ps(_mm256_add_epi32(_mm256_castps_si256(p), bits));
+}
+static inline vmask vwithin(vec a, real limit)
+{
+    return _mm256_cmp_ps(_mm256_andnot_ps(vset(-0.0f), a), vset(limit), _CMP_LE_OQ);
+}
+static inline vmask vmask_and(vmask a, vmask b)
+{
+    return _mm256_and_ps(a, b);
+}
+static inline int vmask_all(vmask a)
+{
+    return _mm256_movemask_ps(a) == 0xff;
+}
+static inline real vfold(vec a)
+{
+    const __m128 four = _mm_add_ps(_mm256_castps256_ps128(a), _mm256_extractf128_ps(a, 1));
+    const __m128 two = _mm_add_ps(four, _mm_movehl_ps(four, four));
+    return _mm_cvtss_f32(_mm_add_ss(two, _mm_movehdup_ps(two)));
+}
+static inline real vfold_max(vec a)
+{
+    const __m128 four = _mm_max_ps(_mm256_castps256_ps128(a), _mm256_extractf128_ps(a, 1));
+    const __m128 two = _mm_max_ps(four, _mm_movehl_ps(four, four));
+    return _mm_cvtss_f32(_mm_max_ss(two, _mm_movehdup_ps(two)));
 }
 static inline vmask vmask_equal_bytes(const uint8_t *p, uint8_t value)
 {

@@ -95,6 +95,35 @@ static inline vec vexponent(vec shifted)
 {
     return (vec)(((vmask)shifted << MANTISSA_BITS) + ((lane_int)EXPONENT_BIAS << MANTISSA_BITS));
 }
+static inline vec vscale(vec p, vec shifted)
+{
+    return (vec)((vmask)p + ((vmask)shifted << MANTISSA_BITS));
+}
+static inline vmask vwithin(vec a, real limit)
+{
+    return (a <= limit) & (a >= -limit);
+}
+static inline vmask vmask_and(vmask a, vmask b)
+{
+    return a & b;
+}
+static inline int vmask_all(vmask a)
+{
+    lane_int all = -1;
+    for (int i = 0; i < VL; i++) all &= a[i];
+    return all != 0;
+}
+static inline real vfold(vec a)
+{
+    for (int half = VL / 2; half > 0; half /= 2)
+        for (int i = 0; i < half; i++) a[i] = a[i] + a[i + half];
+    return a[0];
+}
+static inline real vfold_max(vec a)
+{
+    for (int i = 1; i < VL; i++) a[0] = a[i] > a[0] ? a[i] : a[0];
+    return a[0];
+}
 static inline vmask vmask_equal_bytes(const uint8_t *p, uint8_t value)
 {
     vmask wide;

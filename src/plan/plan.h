@@ -25,14 +25,15 @@ int64_t floyd_axis_length(const floyd_axis *axis, int64_t tile);
 
 /* Buffers of one thread. Offsets in bytes from the thread's scratch. */
 typedef struct floyd_scratch {
-    size_t q_n, q_m, dy_n, dy_m, y, dq, k2t, v2t, k2, v2, dk2, dv2, s, dp, slab, max, sum, codes;
+    size_t q_m, dy_m, y, dq, k2t, v2t, k2, v2, dk2, dv2, s, dp, slab, max, sum, codes;
 } floyd_scratch;
 
 /* Buffers of one head in flight (backward). Offsets in bytes from the slot. */
 typedef struct floyd_slot {
     size_t max, sum, delta;  /* [N][M] */
     size_t acc[FLOYD_ROLES]; /* an accumulator per gradient that is not its own, contiguous */
-    size_t tickets;          /* for the schedule */
+    size_t progress;         /* for the schedule: progress_bytes */
+    size_t progress_bytes;
 } floyd_slot;
 
 typedef struct floyd_plan {
@@ -40,7 +41,6 @@ typedef struct floyd_plan {
     floyd_layout layout;
     int64_t heads, tasks; /* tasks in all; 0: nothing to sum, outputs are filled */
     int64_t head_tasks; /* every part of the three axes (backward), or of n and m (forward: a task has all of k) */
-    int64_t group;      /* heads worked on side by side, so that every thread finds something to do */
     int threads;        /* that can be of use, at most as many as asked */
     int slots;          /* heads in flight */
     size_t real;        /* bytes of the accumulator's type */

@@ -80,7 +80,7 @@ static void gather_stats(const backward_task *t, floyd_span n)
     const floyd_plan *plan = run->plan;
     const floyd_problem *p = run->problem;
     const ptrdiff_t ldd = plan->layout.ldd, m = t->m.length;
-    char *dy_rows = at(t, plan->scratch.dy_n), *y_rows = at(t, plan->scratch.dy_m);
+    char *dy_rows = at(t, plan->scratch.q_m), *y_rows = at(t, plan->scratch.dy_m);
     const floyd_view max = pairs(t, FLOYD_ROLE_MAX, n), sum = pairs(t, FLOYD_ROLE_SUM, n);
     const floyd_view dy = pairs(t, FLOYD_ROLE_DY, n), y = pairs(t, FLOYD_ROLE_Y, n);
     for (int64_t i = 0; i < n.length; i++) {
@@ -126,12 +126,10 @@ static void merge_km(const backward_task *t, floyd_role role, size_t offset)
     const floyd_run *run = t->run;
     const floyd_plan *plan = run->plan;
     if (!wants(t, role)) return;
-    const bool first = t->task->visit_km == 0, last = t->task->visit_km == plan->n.parts - 1;
-    const floyd_target target = target_of(t, role, 3, t->m.begin, 2, t->k.begin, first, last);
-    for (int64_t m = 0; m < t->m.length; m++) {
-        const char *tile = at(t, offset) + (size_t)(m * plan->layout.slab_k) * plan->real;
-        run->kernels->merge(&target, m, t->km_summed ? tile : NULL, plan->layout.ldd, t->k.length, run->problem->D);
-    }
+    const bool first = t->task->n == 0, last = t->task->n == plan->n.parts - 1;
+    const floyd_target target = target_of(t, role, 2, t->k.begin, 3, t->m.begin, first, last);
+    run->kernels->merge_km(&target, t->km_summed ? at(t, offset) : NULL, t->k.length, t->m.length, run->problem->D,
+                           &plan->layout);
 }
 
 /* ---- one tile -------------------------------------------------------------------------------------- */
@@ -153,9 +151,7 @@ static floyd_backward_tile tile_of(const backward_task *t, floyd_span n)
         .zero_grad = p->zero_grad,
         .wanted = wanted(p),
         .km_first = !t->km_summed,
-        .q_n = at(t, s->q_n),
         .q_m = at(t, s->q_m),
-        .dy_n = at(t, s->dy_n),
         .dy_m = at(t, s->dy_m),
         .k2t = at(t, s->k2t),
         .v2t = at(t, s->v2t),
@@ -221,10 +217,10 @@ static void run_task(const floyd_run *run, const floyd_task *task, char *scratch
         for (int64_t m = m_begin; m < m_end; m++) {
             t->k = floyd_span_of(&plan->k, k);
             t->m = floyd_span_of(&plan->m, m);
-            t->nm_first = task->visit_nm == 0 && k == k_begin;
-            t->nm_last = task->visit_nm == plan->k.parts - 1 && k == k_end - 1;
-            t->nk_first = task->visit_nk == 0 && m == m_begin;
-            t->nk_last = task->visit_nk == plan->m.parts - 1 && m == m_end - 1;
+            t->nm_first = task->k == 0 && k == k_begin;
+            t->nm_last = task->k == plan->k.parts - 1 && k == k_end - 1;
+            t->nk_first = task->m == 0 && m == m_begin;
+            t->nk_last = task->m == plan->m.parts - 1 && m == m_end - 1;
             t->km_packed = t->km_summed = false;
             for (int64_t n = floyd_axis_part(&plan->n, task->n); n < n_end; n++)
                 run_tile(t, floyd_span_of(&plan->n, n));

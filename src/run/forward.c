@@ -35,7 +35,6 @@ static floyd_forward_tile tile_of(const forward_task *t, int64_t i)
                                 .m = t->m.length,
                                 .d = t->run->problem->D,
                                 .scale = t->run->problem->scale,
-                                .q_n = at(t, s->q_n, i * n * l->slab_n),
                                 .q_m = at(t, s->q_m, i * m * l->slab_m),
                                 .k2t = at(t, s->k2t, 0),
                                 .v2 = at(t, s->v2, 0),
@@ -63,7 +62,7 @@ static void begin(const forward_task *t, int64_t i)
     const floyd_view max = pairs(t, FLOYD_ROLE_MAX, i), sum = pairs(t, FLOYD_ROLE_SUM, i);
     for (int64_t n = 0; n < tile.n; n++) {
         if (n + 1 < tile.n) run->kernels->prefetch(&q, n + 1, tile.m, tile.d);
-        run->kernels->pack_pairs(&q, n, tile.m, tile.d, tile.layout, (void *)tile.q_n, (void *)tile.q_m);
+        run->kernels->pack_pairs(&q, n, tile.m, tile.d, tile.layout, (void *)tile.q_m);
     }
     run->kernels->forward_begin(&tile, run->problem->continued ? &y : NULL, &max, &sum);
 }

@@ -3,18 +3,24 @@
 
 #include <string.h>
 
-typedef struct counter {
-    int64_t issued, passed;
-} counter;
+/* What the schedule knows of a head in flight. The arrays, of the plan's parts, follow the struct in its slot. */
+typedef struct progress {
+    int64_t head; /* whose it is; -1: nobody's yet */
+    int64_t left; /* tasks not done */
+} progress;
 
-static int64_t faces(const floyd_plan *plan)
-{
-    return plan->n.parts * plan->m.parts + plan->n.parts * plan->k.parts + plan->k.parts * plan->m.parts;
-}
+/* Tasks done on each face, in the order that the face demands; and whether one is at work along m. */
+typedef struct faces {
+    progress *of;
+    int64_t *nm, *km, *nk, *busy;
+} faces;
 
-static counter *counters(const floyd_schedule *s, int slot)
+static faces faces_of(const floyd_schedule *s, int slot)
 {
-    return (counter *)(s->slots + (size_t)slot * s->plan->slot_bytes + s->plan->slot.tickets);
+    const floyd_plan *p = s->plan;
+    progress *of = (progress *)(s->slots + (size_t)slot * p->slot_bytes + p->slot.progress);
+    int64_t *nm = (int64_t *)(of + 1), *km = nm + p->n.parts * p->m.parts, *nk = km + p->k.parts * p->m.parts;
+    return (faces){of, nm, km, nk, nk + p->n.parts * p->k.parts};
 }
 
 void floyd_schedule_start(floyd_schedule *s, const floyd_problem *problem, const floyd_plan *plan, char *slots)
@@ -25,8 +31,7 @@ void floyd_schedule_start(floyd_schedule *s, const floyd_problem *problem, const
     s->slots = slots;
     pthread_mutex_init(&s->lock, NULL);
     pthread_cond_init(&s->moved, NULL);
-    for (int slot = 0; slots && slot < plan->slots; slot++)
-        memset(counters(s, slot), 0, (size_t)faces(plan) * sizeof(counter));
+    for (int slot = 0; slots && slot < plan->slots; slot++) faces_of(s, slot).of->head = -1;
 }
 
 bool floyd_schedule_end(floyd_schedule *s)
@@ -40,88 +45,75 @@ bool floyd_schedule_end(floyd_schedule *s)
     return s->cancelled;
 }
 
-/* Heads go in groups, whose tasks alternate; the last group may be smaller. Returns the index within the head. */
-static int64_t place_head(const floyd_schedule *s, int64_t index, floyd_task *task)
+static void begin_head(const floyd_schedule *s, const faces *f, int64_t head)
 {
-    const floyd_plan *plan = s->plan;
-    const int64_t first = index / (plan->head_tasks * plan->group) * plan->group;
-    const int64_t left = plan->heads - first, size = left < plan->group ? left : plan->group;
-    const int64_t inside = index - first * plan->head_tasks;
-    task->head = first + inside % size;
-    task->slot = (int)(task->head % plan->slots);
-    return inside / size;
+    const floyd_plan *p = s->plan;
+    memset(f->of, 0, p->slot.progress_bytes);
+    f->of->head = head;
+    f->of->left = p->head_tasks;
 }
 
-/* The axes by number of parts, most first; equal ones keep the order m, k, n. */
-static void rank_axes(const floyd_plan *plan, floyd_task *task, int64_t *part[3], int64_t parts[3])
+/* Takes a task of one head that may start; false when there is none. */
+static bool take_from(const floyd_schedule *s, int64_t head, floyd_task *task)
 {
-    int64_t *const to[3] = {&task->m, &task->k, &task->n};
-    const int64_t count[3] = {plan->m.parts, plan->k.parts, plan->n.parts};
-    for (int i = 0; i < 3; i++) {
-        int at = i;
-        for (; at > 0 && parts[at - 1] < count[i]; at--) {
-            parts[at] = parts[at - 1];
-            part[at] = part[at - 1];
+    const floyd_plan *p = s->plan;
+    const int slot = (int)(head % p->slots);
+    const faces f = faces_of(s, slot);
+    if (f.of->head != head) begin_head(s, &f, head);
+    for (int64_t k = 0; k < p->k.parts; k++)
+        for (int64_t n = 0; n < p->n.parts; n++) {
+            const int64_t nk = n * p->k.parts + k, m = f.nk[nk];
+            if (f.busy[nk] || m == p->m.parts) continue;
+            if (f.nm[n * p->m.parts + m] != k || f.km[k * p->m.parts + m] != n) continue;
+            f.busy[nk] = 1;
+            *task = (floyd_task){head, slot, n, m, k};
+            return true;
         }
-        parts[at] = count[i];
-        part[at] = to[i];
-    }
+    return false;
 }
 
-/* Where task number `index` of the list lies. */
-static void place(const floyd_schedule *s, int64_t index, floyd_task *task)
+static bool take(const floyd_schedule *s, floyd_task *task)
 {
-    const int64_t inside = place_head(s, index, task);
+    const floyd_plan *p = s->plan;
     if (!s->slots) {
-        task->m = inside % s->plan->m.parts;
-        task->n = inside / s->plan->m.parts;
-        task->k = 0;
-        return;
+        const int64_t inside = s->claimed % p->head_tasks;
+        *task = (floyd_task){s->claimed / p->head_tasks, 0, inside / p->m.parts, inside % p->m.parts, 0};
+        return true;
     }
-    int64_t *part[3], parts[3];
-    rank_axes(s->plan, task, part, parts);
-    *part[0] = inside % parts[0];
-    *part[2] = inside / parts[0] % parts[2];
-    *part[1] = (*part[0] + *part[2] + inside / parts[0] / parts[2]) % parts[1];
+    for (int64_t head = s->oldest; head < s->oldest + p->slots && head < p->heads; head++)
+        if (take_from(s, head, task)) return true;
+    return false;
 }
 
-static void take_tickets(const floyd_schedule *s, floyd_task *task)
+static void release(floyd_schedule *s, const floyd_task *task)
 {
-    const int64_t n = s->plan->n.parts, m = s->plan->m.parts, k = s->plan->k.parts;
-    const int64_t visits[3] = {k, m, n}, earlier = task->head / s->plan->slots;
-    int64_t visit[3];
-    task->face[0] = task->n * m + task->m;
-    task->face[1] = n * m + task->n * k + task->k;
-    task->face[2] = n * m + n * k + task->k * m + task->m;
-    for (int i = 0; i < 3; i++) {
-        task->ticket[i] = counters(s, task->slot)[task->face[i]].issued++;
-        visit[i] = task->ticket[i] - earlier * visits[i];
+    const floyd_plan *p = s->plan;
+    const faces f = faces_of(s, task->slot);
+    f.nm[task->n * p->m.parts + task->m]++;
+    f.km[task->k * p->m.parts + task->m]++;
+    f.nk[task->n * p->k.parts + task->k]++;
+    f.busy[task->n * p->k.parts + task->k] = 0;
+    f.of->left--;
+    while (s->oldest < p->heads) {
+        const progress *of = faces_of(s, (int)(s->oldest % p->slots)).of;
+        if (of->head != s->oldest || of->left > 0) break;
+        s->oldest++;
     }
-    task->visit_nm = visit[0], task->visit_nk = visit[1], task->visit_km = visit[2];
-}
-
-static bool may_start(const floyd_schedule *s, const floyd_task *task)
-{
-    const counter *all = counters(s, task->slot);
-    for (int i = 0; i < 3; i++)
-        if (all[task->face[i]].passed != task->ticket[i]) return false;
-    return true;
+    if (s->waiting > 0) pthread_cond_broadcast(&s->moved);
 }
 
 bool floyd_schedule_claim(floyd_schedule *s, floyd_task *task)
 {
+    bool taken = false;
     pthread_mutex_lock(&s->lock);
-    bool taken = !s->cancelled && s->next < s->plan->tasks;
-    if (taken) {
-        place(s, s->next++, task);
-        if (s->slots) {
-            take_tickets(s, task);
-            s->waiting++;
-            while (!s->cancelled && !may_start(s, task)) pthread_cond_wait(&s->moved, &s->lock);
-            s->waiting--;
-            taken = !s->cancelled;
-        }
+    while (!s->cancelled && s->claimed < s->plan->tasks && !(taken = take(s, task))) {
+        s->waiting++;
+        pthread_cond_wait(&s->moved, &s->lock);
+        s->waiting--;
     }
+    if (taken) s->claimed++;
+    /* The last claim leaves nothing to wait for. */
+    if (s->claimed == s->plan->tasks && s->waiting > 0) pthread_cond_broadcast(&s->moved);
     pthread_mutex_unlock(&s->lock);
     return taken;
 }
@@ -138,10 +130,7 @@ void floyd_schedule_finish(floyd_schedule *s, const floyd_task *task, int thread
 {
     pthread_mutex_lock(&s->lock);
     const int64_t done = ++s->done;
-    if (s->slots) {
-        for (int i = 0; i < 3; i++) counters(s, task->slot)[task->face[i]].passed++;
-        if (s->waiting > 0) pthread_cond_broadcast(&s->moved);
-    }
+    if (s->slots) release(s, task);
     pthread_mutex_unlock(&s->lock);
     const floyd_problem *p = s->problem;
     if (thread != 0 || !p->progress) return;

@@ -70,15 +70,6 @@ floyd_masked floyd_mask_tile(const floyd_problem *p, const floyd_layout *layout,
 void floyd_pack_km(const floyd_run *run, floyd_role role, int64_t head, floyd_span k, floyd_span m, char *slab,
                    char *rows, char *columns)
 {
-    const floyd_layout *l = &run->plan->layout;
-    const size_t real = run->plan->real;
-    const int64_t d = run->problem->D;
-    const floyd_view from = floyd_view_of(run->problem, role, head, 3, m.begin, 2, k.begin);
-    run->kernels->prefetch(&from, 0, k.length, d);
-    for (int64_t i = 0; i < m.length; i++) {
-        if (i + 1 < m.length) run->kernels->prefetch(&from, i + 1, k.length, d);
-        if (rows) run->kernels->pack(&from, i, k.length, d, rows + (size_t)(i * l->slab_k) * real, l->ldd);
-        if (columns)
-            run->kernels->pack_transposed(&from, i, k.length, d, l, slab, columns + (size_t)(i * l->slab_t) * real);
-    }
+    const floyd_view from = floyd_view_of(run->problem, role, head, 2, k.begin, 3, m.begin);
+    run->kernels->pack_km(&from, k.length, m.length, run->problem->D, &run->plan->layout, slab, rows, columns);
 }
