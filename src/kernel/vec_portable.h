@@ -1,5 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Vectors of 32 bytes in the compiler's own vector types, for any processor. See vec.h for what each name means. */
+/*
+ * Vectors of 32 bytes in the compiler's own vector types, for any processor. See vec.h for what each name means.
+ *
+ * A vector is made of parts. There is one, except for GCC where registers have 16 bytes: it would keep a wider one
+ * in memory, and multiply-add it lane by lane.
+ */
 #ifndef FLOYD_VEC_PORTABLE_H
 #define FLOYD_VEC_PORTABLE_H
 
@@ -7,6 +12,16 @@
 
 #if defined(__FMA__) || defined(__ARM_FEATURE_FMA) || (defined(__FP_FAST_FMA) && defined(__FP_FAST_FMAF))
 #define FLOYD_FUSES
+#endif
+
+#if defined(__AVX__) || defined(__clang__)
+#define FLOYD_PART_BYTES 32
+#else
+#define FLOYD_PART_BYTES 16
+#if defined(__aarch64__)
+#include <arm_neon.h>
+#define FLOYD_NEON
+#endif
 #endif
 
 #ifdef FLOYD_REAL_F64
@@ -18,23 +33,35 @@ typedef int32_t lane_int;
 enum { VL = 8, MANTISSA_BITS = 23, EXPONENT_BIAS = 127 };
 #define FLOYD_LANE_FMA __builtin_fmaf
 #endif
+enum { PARTS = 32 / FLOYD_PART_BYTES, PL = VL / PARTS }; /* PL lanes each */
 
-typedef real vec __attribute__((vector_size(32)));
-typedef lane_int vmask __attribute__((vector_size(32)));
+typedef real vpart __attribute__((vector_size(FLOYD_PART_BYTES)));
+typedef lane_int vpart_mask __attribute__((vector_size(FLOYD_PART_BYTES)));
+
+typedef struct vec {
+    vpart p[PARTS];
+} vec;
+typedef struct vmask {
+    vpart_mask p[PARTS];
+} vmask;
+
+#define FLOYD_EACH_PART for (int i = 0; i < PARTS; i++)
 
 static inline vec vload(const real *p)
 {
     vec a;
-    memcpy(&a, p, sizeof a);
+    FLOYD_EACH_PART memcpy(&a.p[i], p + i * PL, FLOYD_PART_BYTES);
     return a;
 }
 static inline void vstore(real *p, vec a)
 {
-    memcpy(p, &a, sizeof a);
+    FLOYD_EACH_PART memcpy(p + i * PL, &a.p[i], FLOYD_PART_BYTES);
 }
 static inline vec vset(real a)
 {
-    return a - (vec){0};
+    vec all;
+    FLOYD_EACH_PART all.p[i] = a - (vpart){0};
+    return all;
 }
 static inline vec vbroadcast(const real *p)
 {
@@ -42,58 +69,83 @@ static inline vec vbroadcast(const real *p)
 }
 static inline vec vadd(vec a, vec b)
 {
-    return a + b;
+    FLOYD_EACH_PART a.p[i] = a.p[i] + b.p[i];
+    return a;
 }
 static inline vec vsub(vec a, vec b)
 {
-    return a - b;
+    FLOYD_EACH_PART a.p[i] = a.p[i] - b.p[i];
+    return a;
 }
 static inline vec vmul(vec a, vec b)
 {
-    return a * b;
+    FLOYD_EACH_PART a.p[i] = a.p[i] * b.p[i];
+    return a;
 }
 static inline vec vdiv(vec a, vec b)
 {
-    return a / b;
+    FLOYD_EACH_PART a.p[i] = a.p[i] / b.p[i];
+    return a;
 }
-static inline vec vfma(vec a, vec b, vec c)
+static inline vpart vpart_fma(vpart a, vpart b, vpart c)
 {
-#ifdef FLOYD_FUSES
-    for (int i = 0; i < VL; i++) c[i] = FLOYD_LANE_FMA(a[i], b[i], c[i]);
+#if defined(FLOYD_NEON) && defined(FLOYD_REAL_F64)
+    return (vpart)vfmaq_f64((float64x2_t)c, (float64x2_t)a, (float64x2_t)b);
+#elif defined(FLOYD_NEON)
+    return (vpart)vfmaq_f32((float32x4_t)c, (float32x4_t)a, (float32x4_t)b);
+#elif defined(FLOYD_FUSES)
+    for (int i = 0; i < PL; i++) c[i] = FLOYD_LANE_FMA(a[i], b[i], c[i]);
     return c;
 #else
     return a * b + c; /* no fused multiply-add here: a libm call per lane would cost a hundred times more */
 #endif
 }
+static inline vec vfma(vec a, vec b, vec c)
+{
+    FLOYD_EACH_PART c.p[i] = vpart_fma(a.p[i], b.p[i], c.p[i]);
+    return c;
+}
+static inline vpart vpart_select(vpart_mask m, vpart a, vpart b)
+{
+    return (vpart)(((vpart_mask)a & m) | ((vpart_mask)b & ~m));
+}
 static inline vec vselect(vmask m, vec a, vec b)
 {
-    return (vec)(((vmask)a & m) | ((vmask)b & ~m));
+    FLOYD_EACH_PART a.p[i] = vpart_select(m.p[i], a.p[i], b.p[i]);
+    return a;
 }
 static inline vec vmax(vec a, vec b)
 {
-    return vselect(a > b, a, b);
+    FLOYD_EACH_PART a.p[i] = vpart_select(a.p[i] > b.p[i], a.p[i], b.p[i]);
+    return a;
 }
 static inline vec vmin(vec a, vec b)
 {
-    return vselect(a < b, a, b);
+    FLOYD_EACH_PART a.p[i] = vpart_select(a.p[i] < b.p[i], a.p[i], b.p[i]);
+    return a;
 }
 static inline vmask visnan(vec a)
 {
-    return a != a;
+    vmask nan;
+    FLOYD_EACH_PART nan.p[i] = a.p[i] != a.p[i];
+    return nan;
 }
 static inline vmask vmask_or(vmask a, vmask b)
 {
-    return a | b;
+    FLOYD_EACH_PART a.p[i] |= b.p[i];
+    return a;
 }
 static inline int vmask_any(vmask a)
 {
     lane_int any = 0;
-    for (int i = 0; i < VL; i++) any |= a[i];
+    for (int i = 0; i < VL; i++) any |= a.p[i / PL][i % PL];
     return any != 0;
 }
 static inline vec vexponent(vec shifted)
 {
-    return (vec)(((vmask)shifted << MANTISSA_BITS) + ((lane_int)EXPONENT_BIAS << MANTISSA_BITS));
+    const lane_int bias = (lane_int)EXPONENT_BIAS << MANTISSA_BITS;
+    FLOYD_EACH_PART shifted.p[i] = (vpart)(((vpart_mask)shifted.p[i] << MANTISSA_BITS) + bias);
+    return shifted;
 }
 static inline vec vscale(vec p, vec shifted)
 {
@@ -126,31 +178,38 @@ static inline real vfold_max(vec a)
 }
 static inline vmask vmask_equal_bytes(const uint8_t *p, uint8_t value)
 {
+    lane_int lane[VL];
+    for (int i = 0; i < VL; i++) lane[i] = p[i];
     vmask wide;
-    for (int i = 0; i < VL; i++) wide[i] = p[i];
-    return wide == value;
+    memcpy(&wide, lane, sizeof wide);
+    FLOYD_EACH_PART wide.p[i] = wide.p[i] == value;
+    return wide;
 }
 
 #ifndef FLOYD_REAL_F64
 static inline vec vload_bf16(const uint16_t *p)
 {
-    vec a;
-    for (int i = 0; i < VL; i++) a[i] = floyd_bf16_to_f32(p[i]);
-    return a;
+    real lane[VL];
+    for (int i = 0; i < VL; i++) lane[i] = floyd_bf16_to_f32(p[i]);
+    return vload(lane);
 }
 static inline vec vload_f16(const uint16_t *p)
 {
-    vec a;
-    for (int i = 0; i < VL; i++) a[i] = floyd_f16_to_f32(p[i]);
-    return a;
+    real lane[VL];
+    for (int i = 0; i < VL; i++) lane[i] = floyd_f16_to_f32(p[i]);
+    return vload(lane);
 }
 static inline void vstore_f16(uint16_t *p, vec a)
 {
-    for (int i = 0; i < VL; i++) p[i] = floyd_f32_to_f16(a[i]);
+    real lane[VL];
+    vstore(lane, a);
+    for (int i = 0; i < VL; i++) p[i] = floyd_f32_to_f16(lane[i]);
 }
 static inline void vstore_bf16(uint16_t *p, vec a)
 {
-    for (int i = 0; i < VL; i++) p[i] = floyd_f32_to_bf16(a[i]);
+    real lane[VL];
+    vstore(lane, a);
+    for (int i = 0; i < VL; i++) p[i] = floyd_f32_to_bf16(lane[i]);
 }
 #endif
 
