@@ -66,11 +66,12 @@ def cube_text(shape: dict) -> str:
 # ---- The share of the peak --------------------------------------------------------------------------
 
 
-def _share_panel(axes: Axes, cases: list[dict], kind: str) -> None:
-    lengths = sorted({case["shape"]["N"] for case in cases})
-    heads = sorted({case["shape"]["D"] for case in cases})
+def _share_panel(axes: Axes, every: list[dict], dtype: str, kind: str) -> None:
+    # Places and shades are those of all types, so that panels can be compared.
+    lengths = sorted({case["shape"]["N"] for case in every})
+    heads = sorted({case["shape"]["D"] for case in every})
     width = 0.8 / len(heads)
-    for case in cases:
+    for case in (case for case in every if case["dtype"] == dtype):
         share = case["contestants"][0].get("share_of_peak", {}).get(kind)
         if not share:
             continue
@@ -79,6 +80,7 @@ def _share_panel(axes: Axes, cases: list[dict], kind: str) -> None:
         axes.bar(x, 100 * share["best"], width * 0.92, color=SHADES[which % 3], label=f"D = {case['shape']['D']}")
         axes.text(x, 100 * share["best"] + 1.5, f"{100 * share['best']:.0f}", ha="center", fontsize=8, color="#333333")
     axes.set_xticks(range(len(lengths)), [str(n) for n in lengths])
+    axes.set_xlim(-0.5, len(lengths) - 0.5)
     axes.set_ylim(0, 100)
     axes.grid(axis="x", visible=False)
 
@@ -92,7 +94,7 @@ def share(results: dict) -> Optional[Figure]:
     for column, dtype in enumerate(types):
         for row, kind in enumerate(("forward", "backward")):
             axes = grid[row][column]
-            _share_panel(axes, [case for case in cases if case["dtype"] == dtype], kind)
+            _share_panel(axes, cases, dtype, kind)
             axes.set_title(f"{DTYPE[dtype]}, {kind}", fontsize=10)
             axes.yaxis.set_major_formatter(lambda value, _: f"{value:.0f} %")
         grid[1][column].set_xlabel("N = M = K")

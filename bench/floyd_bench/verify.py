@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from .cases import Shape
 from .ours import Floydattn
 from .peers import distance
 from .problem import widen
@@ -22,14 +23,14 @@ TOLERANCE = {"f32": 2.0**-16, "f64": 2.0**-44, "f16": 2.0**-10, "bf16": 2.0**-7}
 PEER_TOLERANCE = {"f32": 1e-4, "bf16": 5e-2}
 
 
-def sample_places(shape) -> list[tuple[int, int, int, int, int]]:
-    """Spread over the problem, its first and last elements among them."""
-    places = []
+def sample_places(shape: Shape) -> list[tuple[int, int, int, int, int]]:
+    """(b,h,n,m,k): the eight corners of a head, in the first or the last one, and as many spread over the problem."""
+    places, heads, last = [], shape.B * shape.H - 1, PLACES - 1
     for i in range(PLACES):
-        last = PLACES - 1
-        b, h = divmod((shape.B * shape.H - 1) * i // last, shape.H)
-        k = (shape.K - 1) * (i * 3 % PLACES) // last
-        places.append((b, h, (shape.N - 1) * i // last, (shape.M - 1) * (last - i) // last, k))
+        spread = (heads * i // last, (shape.N - 1) * i // last, (shape.M - 1) * (last - i) // last,
+                  (shape.K - 1) * (i * 3 % PLACES) // last)  # fmt: skip
+        corner = (heads * (i % 2), (shape.N - 1) * (i & 1), (shape.M - 1) * (i >> 1 & 1), (shape.K - 1) * (i >> 2))
+        places += [(*divmod(bh, shape.H), n, m, k) for bh, n, m, k in (spread, corner)]
     return places
 
 
