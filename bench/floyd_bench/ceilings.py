@@ -71,9 +71,9 @@ def make_ceilings(peak_library: Path, isa: str, fp64: bool, threads: list[int]) 
     """Those that can be had here, and why the others cannot."""
     made, notes = [], []
     for count in threads:
-        for make in (lambda: FmaPeak(peak_library, isa, fp64, count), lambda: Gemm(fp64, count)):
+        for kind, arguments in ((FmaPeak, (peak_library, isa, fp64, count)), (Gemm, (fp64, count))):
             try:
-                made.append(make())
+                made.append(kind(*arguments))
             except (ImportError, OSError) as error:
                 notes.append(str(error))
     return made, sorted(set(notes))

@@ -3,8 +3,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
-from typing import Callable, Optional
 
 import matplotlib
 
@@ -51,6 +51,14 @@ def entitle(figure: Figure, title: str, *lines: str) -> None:
     figure.tight_layout(rect=(0, 0, 1, 1 - (0.42 + 0.2 * len(lines)) * inch))
 
 
+def explain(figure: Figure) -> None:
+    """One legend for all panels, at the heading's right, in the order in which labels first appear."""
+    found = {label: bar for axes in reversed(figure.axes) for bar, label in zip(*axes.get_legend_handles_labels())}
+    order = list(dict.fromkeys(label for axes in figure.axes for label in axes.get_legend_handles_labels()[1]))
+    figure.legend([found[label] for label in order], order, loc="upper right", ncols=len(order), fontsize=9,
+                  bbox_to_anchor=(0.99, 0.995))  # fmt: skip
+
+
 def threads_text(count: int) -> str:
     return "1 thread" if count == 1 else f"{count} threads"
 
@@ -59,8 +67,7 @@ def cube_text(shape: dict) -> str:
     """Heads and sizes, short: "4 heads, N = 128, D = 64"."""
     heads = shape["B"] * shape["H"]
     many = "" if heads == 1 else f"{heads} heads, "
-    same = shape["N"] == shape["M"] == shape["K"]
-    return f"{many}N = {shape['N']}, D = {shape['D']}" if same else f"{many}{shape['N']}×{shape['M']}×{shape['K']}, D = {shape['D']}"
+    return f"{many}N = {shape['N']}, D = {shape['D']}"
 
 
 # ---- The share of the peak --------------------------------------------------------------------------
@@ -85,7 +92,7 @@ def _share_panel(axes: Axes, every: list[dict], dtype: str, kind: str) -> None:
     axes.grid(axis="x", visible=False)
 
 
-def share(results: dict) -> Optional[Figure]:
+def share(results: dict) -> Figure | None:
     cases = of_group(results, "size")
     types = [dtype for dtype in DTYPE if any(case["dtype"] == dtype for case in cases)]
     if not any("share_of_peak" in case["contestants"][0] for case in cases):
@@ -98,9 +105,7 @@ def share(results: dict) -> Optional[Figure]:
             axes.set_title(f"{DTYPE[dtype]}, {kind}", fontsize=10)
             axes.yaxis.set_major_formatter(lambda value, _: f"{value:.0f} %")
         grid[1][column].set_xlabel("N = M = K")
-    found = dict(sorted({label: bar for axes in grid.flat for bar, label in zip(*axes.get_legend_handles_labels())}.items(),
-                        key=lambda item: int(item[0].split()[-1])))  # fmt: skip
-    figure.legend(found.values(), found.keys(), loc="upper right", ncols=3, bbox_to_anchor=(0.99, 0.995))
+    explain(figure)
     entitle(figure, "Share of the FMA peak", provenance(results),
             f"1 thread, 1 head, kernels {results['software']['isa']}; 100 % = multiply-adds from registers at that vector width "
             "(fp64 bars: the fp64 peak)")  # fmt: skip
@@ -110,18 +115,18 @@ def share(results: dict) -> Optional[Figure]:
 # ---- Beside the peers -------------------------------------------------------------------------------
 
 
-def _series(cases: list[dict], who: str, value: Callable[[dict], Optional[float]]) -> tuple[list[int], list[float]]:
+def _series(cases: list[dict], who: str, value: Callable[[dict], float | None]) -> tuple[list[int], list[float]]:
     pairs = [(case["shape"]["N"], value(by_who(case)[who])) for case in cases if who in by_who(case)]
     pairs = sorted((n, v) for n, v in pairs if v is not None)
     return [n for n, _ in pairs], [v for _, v in pairs]
 
 
-def _growth_panel(axes: Axes, cases: list[dict], value: Callable[[dict], Optional[float]], unit: Callable) -> None:
+def _growth_panel(axes: Axes, cases: list[dict], value: Callable[[dict], float | None], unit: Callable) -> None:
     for who in WHO:
         x, y = _series(cases, who, value)
         if x:
-            axes.plot(x, y, color=COLOR[who], marker=MARKER[who], markersize=5, linewidth=2.4 if who == "floydattn" else 1.6,
-                      label=WHO[who], zorder=3 if who == "floydattn" else 2)  # fmt: skip
+            width, above = (2.4, 3) if who == "floydattn" else (1.6, 2)
+            axes.plot(x, y, color=COLOR[who], marker=MARKER[who], markersize=5, linewidth=width, label=WHO[who], zorder=above)
     axes.set_xscale("log", base=2)
     axes.set_yscale("log", base=10 if unit is duration else 8)
     ticks = sorted({case["shape"]["N"] for case in cases})
@@ -134,7 +139,7 @@ def _growth_panel(axes: Axes, cases: list[dict], value: Callable[[dict], Optiona
     axes.set_xlabel("N = M = K")
 
 
-def growth(results: dict) -> Optional[Figure]:
+def growth(results: dict) -> Figure | None:
     cases = of_group(results, "sweep")
     if len(cases) < 2:
         return None
@@ -143,7 +148,8 @@ def growth(results: dict) -> Optional[Figure]:
     # Less than the resolution of resident memory is drawn at that resolution.
     _growth_panel(right, cases, lambda e: max(e["extra_bytes"], 2**18) if "extra_bytes" in e else None, size)
     axis = sorted(case["shape"]["N"] for case in cases)
-    right.plot(axis, [4 * n**3 for n in axis], color="#999999", linestyle=(0, (4, 3)), linewidth=1.2, label="one N × M × K array")
+    cubic = [4 * n**3 for n in axis]
+    right.plot(axis, cubic, color="#999999", linestyle=(0, (4, 3)), linewidth=1.2, label="one N × M × K array")
     left.set_title("Time of a step", fontsize=10)
     right.set_title("Memory beyond inputs, output and gradients", fontsize=10)
     for axes in (left, right):
@@ -175,19 +181,19 @@ def _ratio_panel(axes: Axes, cases: list[dict], names: list[str]) -> None:
     axes.set_xlabel("time of a step, floydattn = 1")
 
 
-def beside(results: dict) -> Optional[Figure]:
+def beside(results: dict) -> Figure | None:
     cases = [case for case in of_group(results, "peers") if "seconds" in by_who(case).get("floydattn", {})]
     names = [who for who in WHO if any("seconds" in by_who(case).get(who, {}) for case in cases)]
     types = [dtype for dtype in DTYPE if any(case["dtype"] == dtype for case in cases)]
     if len(names) < 2:
         return None
     tallest = max(sum(case["dtype"] == dtype for case in cases) for dtype in types)
-    figure, grid = plt.subplots(1, len(types), figsize=(max(8.5, 5.2 * len(types)), 1.9 + 0.22 * len(names) * tallest), squeeze=False)
+    extent = (max(8.5, 5.2 * len(types)), 1.9 + 0.22 * len(names) * tallest)
+    figure, grid = plt.subplots(1, len(types), figsize=extent, squeeze=False)
     for axes, dtype in zip(grid[0], types):
         _ratio_panel(axes, [case for case in cases if case["dtype"] == dtype], names)
         axes.set_title(DTYPE[dtype], fontsize=10)
-    found = {label: bar for axes in grid[0] for bar, label in zip(*axes.get_legend_handles_labels())}
-    figure.legend(found.values(), found.keys(), loc="upper right", ncols=len(found), bbox_to_anchor=(0.99, 0.995), fontsize=9)
+    explain(figure)
     entitle(figure, "A training step beside the peers", provenance(results),
             f"{threads_text(cases[0]['threads'])}; forward and all five gradients; N = M = K; longer is slower; the time beside "
             "floydattn's bar is its own")  # fmt: skip
@@ -197,13 +203,13 @@ def beside(results: dict) -> Optional[Figure]:
 # ---- Masks and threads ------------------------------------------------------------------------------
 
 
-def _relative(case: dict, entry: dict, field: str, base: object, kind: str) -> Optional[float]:
+def _relative(case: dict, entry: dict, field: str, base: object, kind: str) -> float | None:
     """A contestant's time over that of the case's contestant whose `field` is `base`."""
     first = next((e for e in case["contestants"] if e[field] == base and "seconds" in e), None)
     return entry["seconds"][kind]["min"] / first["seconds"][kind]["min"] if first and "seconds" in entry else None
 
 
-def masks(results: dict) -> Optional[Figure]:
+def masks(results: dict) -> Figure | None:
     cases = of_group(results, "masks")
     if not cases:
         return None
@@ -224,15 +230,13 @@ def masks(results: dict) -> Optional[Figure]:
         axes.grid(axis="y", visible=False)
         axes.set_xlabel("time, without a mask = 1")
         axes.set_title(cube_text(case["shape"]), fontsize=10)
-    handles, labels = grid[0][0].get_legend_handles_labels()
-    found = dict(zip(labels, handles))
-    figure.legend(found.values(), found.keys(), loc="upper right", ncols=2, bbox_to_anchor=(0.99, 0.995))
+    explain(figure)
     entitle(figure, "What a mask costs, or saves", provenance(results),
             f"{DTYPE[cases[0]['dtype']]}, 1 thread, 1 head, N = M = K; shorter is faster")  # fmt: skip
     return figure
 
 
-def scaling(results: dict) -> Optional[Figure]:
+def scaling(results: dict) -> Figure | None:
     cases = of_group(results, "threads")
     counts = sorted({entry["threads"] for case in cases for entry in case["contestants"]} - {1})
     if not cases or not counts:
@@ -254,10 +258,9 @@ def scaling(results: dict) -> Optional[Figure]:
         axes.grid(axis="y", visible=False)
         axes.set_xlabel(f"times as fast as 1 thread (dashed: {count})")
         axes.set_title(threads_text(count), fontsize=10)
-    handles, labels = grid[0][0].get_legend_handles_labels()
-    found = dict(zip(labels, handles))
-    figure.legend(found.values(), found.keys(), loc="upper right", ncols=2, bbox_to_anchor=(0.99, 0.995))
-    entitle(figure, "Several threads against one", provenance(results), f"{DTYPE[cases[0]['dtype']]}, N = M = K; longer is faster")
+    explain(figure)
+    entitle(figure, "Several threads against one", provenance(results),
+            f"{DTYPE[cases[0]['dtype']]}, N = M = K; longer is faster")  # fmt: skip
     return figure
 
 

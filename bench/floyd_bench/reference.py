@@ -4,53 +4,58 @@ a result of any size without a buffer of N x M x K."""
 
 from __future__ import annotations
 
-from typing import Callable
+from collections.abc import Callable
 
 import numpy as np
 
 LOWEST = -float(np.finfo(np.float32).max)
 
-# Reads t[name][b,h,i,j] in fp64; an index of slice(None) gives the whole axis.
+# load(name, b, h, i, j) in fp64; slice(None) in place of an index gives the whole axis.
 Load = Callable[..., np.ndarray]
+
+EVERY = slice(None)
+
+
+def dot(x: np.ndarray, y: np.ndarray) -> np.ndarray:
+    return (x * y).sum(-1)
 
 
 class Reference:
+    """Of one problem: y, max and sum, which the gradients start from, are loaded as they were given."""
+
     def __init__(self, load: Load, scale: float, mask: np.ndarray | None, shape: tuple[int, ...]) -> None:
         self.load, self.scale = load, scale
         self.mask = None if mask is None else np.broadcast_to(mask, shape)
 
-    def hidden(self, b, h, n, m, k) -> np.ndarray | bool:
-        return False if self.mask is None else self.mask[b, h, n, m, k] != 0
+    def hidden(self, *index) -> np.ndarray | bool:
+        return False if self.mask is None else self.mask[index] != 0
 
     def row(self, b: int, h: int, n: int, m: int) -> tuple[np.ndarray, float, float]:
         """y, max and sum of one row."""
-        at = lambda name, i, j: self.load(name, b, h, i, j)  # noqa: E731
-        every = slice(None)
-        score = self.scale * ((at("k1", n, every) + at("k2", every, m)) @ at("q", n, m))
-        score = np.where(self.hidden(b, h, n, m, every), LOWEST, score)
+        keys = self.load("k1", b, h, n, EVERY) + self.load("k2", b, h, EVERY, m)
+        score = np.where(self.hidden(b, h, n, m, EVERY), LOWEST, self.scale * (keys @ self.load("q", b, h, n, m)))
         weight = np.exp(score - score.max())
-        y = weight @ (at("v1", n, every) + at("v2", every, m)) / weight.sum()
-        return y, float(score.max()), float(weight.sum())
+        values = self.load("v1", b, h, n, EVERY) + self.load("v2", b, h, EVERY, m)
+        return weight @ values / weight.sum(), float(score.max()), float(weight.sum())
 
     def weights(self, b: int, h: int, n, m, k) -> tuple[np.ndarray, np.ndarray]:
         """P and dS along the one index that is a slice, from the given max, sum and y."""
-        at = lambda name, i, j: np.atleast_2d(self.load(name, b, h, i, j))  # noqa: E731
-        dot = lambda x, y: (x * y).sum(-1)  # noqa: E731
-        stat = lambda name: at(name, n, m)[:, 0]  # noqa: E731
+
+        def at(name: str, i, j) -> np.ndarray:
+            return np.atleast_2d(self.load(name, b, h, i, j))
+
         q, dy = at("q", n, m), at("dy", n, m)
         score = self.scale * dot(q, at("k1", n, k) + at("k2", k, m))
         hidden = self.hidden(b, h, n, m, k)
-        p = np.where(hidden, 0, np.exp(np.where(hidden, 0, score - stat("max"))) / stat("sum"))
+        p = np.where(hidden, 0, np.exp(np.where(hidden, 0, score - at("max", n, m)[:, 0])) / at("sum", n, m)[:, 0])
         slope = dot(dy, at("v1", n, k) + at("v2", k, m)) - dot(dy, at("y", n, m))
         return p, p * slope * self.scale
 
     def gradients(self, b: int, h: int, n: int, m: int, k: int) -> dict[str, np.ndarray]:
         """One vector of each gradient: dq at (n,m), dk1 and dv1 at (n,k), dk2 and dv2 at (k,m)."""
-        every = slice(None)
-        at = lambda name, i, j: self.load(name, b, h, i, j)  # noqa: E731
-        _, ds = self.weights(b, h, n, m, every)
-        dq = ds @ (at("k1", n, every) + at("k2", every, m))
-        p, ds = self.weights(b, h, n, every, k)
-        dk1, dv1 = ds @ at("q", n, every), p @ at("dy", n, every)
-        p, ds = self.weights(b, h, every, m, k)
-        return {"dq": dq, "dk1": dk1, "dv1": dv1, "dk2": ds @ at("q", every, m), "dv2": p @ at("dy", every, m)}
+        _, along_k = self.weights(b, h, n, m, EVERY)
+        p1, along_m = self.weights(b, h, n, EVERY, k)
+        p2, along_n = self.weights(b, h, EVERY, m, k)
+        return {"dq": along_k @ (self.load("k1", b, h, n, EVERY) + self.load("k2", b, h, EVERY, m)),
+                "dk1": along_m @ self.load("q", b, h, n, EVERY), "dv1": p1 @ self.load("dy", b, h, n, EVERY),
+                "dk2": along_n @ self.load("q", b, h, EVERY, m), "dv2": p2 @ self.load("dy", b, h, EVERY, m)}  # fmt: skip

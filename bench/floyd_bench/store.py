@@ -25,7 +25,7 @@ ABOUT = {
     "cases[].contestants[].extra_bytes": "peak resident memory of one step beyond inputs, output and gradients, in a "
                                          "process of its own",
     "cases[].contestants[].error_of_tolerance": "the worst error over the tolerance, 1 or less is right: floydattn "
-                                                "against fp64 at sampled places, peers against floydattn everywhere",
+                                                "against fp64 at sampled places, peers against floydattn everywhere; null: not a number",
 }  # fmt: skip
 
 
@@ -39,7 +39,7 @@ def write_text(path: Path, text: str) -> None:
 
 
 def write(path: Path, results: dict) -> None:
-    write_text(path, json.dumps(results, indent=1) + "\n")
+    write_text(path, json.dumps(results, indent=1, allow_nan=False) + "\n")
 
 
 class NotResults(Exception):

@@ -27,7 +27,7 @@ def heading(results: dict) -> str:
     """One sentence about machine and build."""
     machine, build, software = results["machine"], results["build"], results["software"]
     commit = build["commit"][:7] + (" with local changes" if build["dirty"] else "")
-    return (f"{machine['processor']}, {machine['system']}, {build['compiler']}, kernels {software['isa']}, commit {commit}.")
+    return f"{machine['processor']}, {machine['system']}, {build['compiler']}, kernels {software['isa']}, commit {commit}."
 
 
 def rows(header: list[str], body: list[list[str]]) -> str:
@@ -126,8 +126,7 @@ SECTIONS = (
     ("floydattn alone", ("size", "oblong", "odd", "floydnet", "tiny"), alone,
      "Best time, and the share of the FMA peak measured in the same case."),
     ("Beside the peers", ("peers", "sweep"), peers,
-     "One training step: forward, and backward with all five gradients. Best time; memory is what a step takes beyond inputs, "
-     "output and gradients."),
+     "One training step: forward, and backward with all five gradients. Best time; memory beyond inputs, output and gradients."),
     ("Masks", ("masks",), masks, "Best time, and how many times that without a mask."),
     ("Threads", ("threads",), threads, "Best time, and how many times as fast as one thread."),
 )  # fmt: skip

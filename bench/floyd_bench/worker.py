@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import importlib
 import json
+import math
 import os
 import sys
 from pathlib import Path
@@ -34,7 +35,7 @@ def too_big(case: Case, who: str) -> str:
     need = PEER_BUFFERS * case.shape.positions * 4
     if who == "floydattn" or need <= 0.8 * free:
         return ""
-    return f"would need about {need / 2**30:.1f} GiB, and {free / 2**30:.1f} GiB are free"
+    return f"{case.name} would need about {need / 2**30:.1f} GiB, and {free / 2**30:.1f} GiB are free"
 
 
 def begin(variant: Variant) -> dict:
@@ -70,10 +71,12 @@ class Timing:
             contestant = self.enter_ours(variant, entry) if variant.who == "floydattn" else self.enter_peer(variant, entry)
         except Exception as error:  # a peer may fail in ways of its own: that is a result too
             return {**entry, "failed": why(error)}
-        if entry["error_of_tolerance"] <= 1:
+        error = entry["error_of_tolerance"]
+        if error <= 1:
             self.admit(contestant, entry)
         else:
-            entry["failed"] = f"wrong result: the error is {entry['error_of_tolerance']:.3g} times the tolerance"
+            entry["failed"] = f"wrong result: the error is {error:.3g} times the tolerance"
+            entry["error_of_tolerance"] = error if math.isfinite(error) else None  # JSON has no NaN
         return entry
 
     def enter_ours(self, variant: Variant, entry: dict):

@@ -70,11 +70,14 @@ def test_masks_views_and_types_are_right(tmp_path):
     assert all(0 < entry["error_of_tolerance"] <= 1 for case in cases for entry in case["contestants"])
 
 
-def test_a_wrong_result_fails_and_is_not_timed(tmp_path):
+@pytest.mark.parametrize("error", ["0.01", "nan"])
+def test_a_wrong_result_fails_and_is_not_timed(tmp_path, monkeypatch, error):
+    monkeypatch.setenv("FLOYDATTN_WRONG_BY", error)
     status, _, err = bench(tmp_path, "--no-peers", "--only", "^tiny/", "--library", WRONG)
     assert status == 1 and "wrong result" in err
     (entry,) = results_of(tmp_path)["cases"][0]["contestants"]
-    assert "wrong result" in entry["failed"] and entry["error_of_tolerance"] > 1 and "seconds" not in entry
+    assert "wrong result" in entry["failed"] and "seconds" not in entry
+    assert entry["error_of_tolerance"] is None if error == "nan" else entry["error_of_tolerance"] > 1
 
 
 @pytest.mark.skipif(any(map(importlib.util.find_spec, ("torch", "jax"))), reason="peers are here")
@@ -87,14 +90,18 @@ def test_goes_on_without_peers(tmp_path):
 
 
 def test_an_interrupt_keeps_what_was_measured(tmp_path):
-    process = start(tmp_path, "--no-peers", "--only", "tiny|size/1,1,512", "--repeat", "99")
-    while not (tmp_path / "results.json").exists() and process.poll() is None:
+    process = start(tmp_path, "--no-peers", "--only", "size/1,1,128,128,128,32/f32|size/1,1,512,512,512,(64|128)/f64")
+    until = time.monotonic() + 60
+    while process.poll() is None and time.monotonic() < until:
+        if (tmp_path / "results.json").exists() and results_of(tmp_path)["cases"]:
+            break
         time.sleep(0.02)
     process.send_signal(signal.SIGINT)
     out, err = process.communicate(timeout=60)
-    assert (process.returncode, err) == (130, "") and "are kept" in out
+    assert (process.returncode, err) == (130, "") and "1 of 3 cases are kept" in out
     results = results_of(tmp_path)
-    assert not results["complete"] and "cut short" in (tmp_path / "tables.md").read_text()
+    assert not results["complete"] and "seconds" in results["cases"][0]["contestants"][0]
+    assert "cut short" in (tmp_path / "tables.md").read_text()
 
 
 @pytest.mark.parametrize("words", [["--repeat", "0"], ["--threads", "many"], ["--only", "["], ["--only", "nothing"],
