@@ -103,7 +103,7 @@ class Run:
         if text not in self.noted:
             self.noted.add(text)
             self.results["notes"].append(text)
-            report.say(f"note: {text}")
+            report.note(text)
 
     def time_case(self, case: Case) -> dict:
         try:

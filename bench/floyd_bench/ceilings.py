@@ -22,6 +22,8 @@ class FmaPeak:
 
     def __init__(self, path: Path, isa: str, fp64: bool, threads: int) -> None:
         self.threads = threads
+        if not path.exists():
+            raise ImportError(f"no {path.name} in the build (FLOYDATTN_EXAMPLES): no share of the peak is given")
         self.c = ctypes.CDLL(str(path)).floyd_fma_peak
         self.c.restype = ctypes.c_double
         self.arguments = (isa.encode(), int(fp64), 3)
@@ -58,7 +60,7 @@ def openblas():
 
     found = ThreadpoolController().select(internal_api="openblas")
     if not found.lib_controllers:
-        raise ImportError("NumPy's BLAS here is not OpenBLAS")
+        raise ImportError("NumPy's BLAS here is not OpenBLAS: it is not measured")
     return found
 
 

@@ -32,7 +32,8 @@ class Turns:
         self.calls = max(1, math.ceil(LONG_ENOUGH / max(1e-9, min(once.values()))))
         if self.calls > 1:  # the first run of a short call says little
             self.calls = max(1, math.ceil(LONG_ENOUGH / max(1e-9, min(contestant.run(self.calls).values()))))
-        self.left = max(1, min(repeat, int(budget / (once["step"] * self.calls))))
+        # The slow ones take fewer turns, but a third of them at least.
+        self.left = max(math.ceil(repeat / 3), min(repeat, int(budget / (once["step"] * self.calls))))
         self.samples: dict[str, list[float]] = {kind: [] for kind in once}
 
     def take(self) -> None:

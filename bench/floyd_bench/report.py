@@ -3,8 +3,6 @@
 
 from __future__ import annotations
 
-import sys
-
 from .cases import Case
 
 
@@ -26,9 +24,12 @@ def size(count: float) -> str:
 
 
 def begin(number: int, total: int, case: Case) -> None:
-    print(f"[{number}/{total}] {case.name}", end=" ", flush=True)
-    if not sys.stdout.isatty():
-        print(flush=True)
+    print(f"[{number}/{total}] {case.name}", end="", flush=True)
+
+
+def note(text: str) -> None:
+    """In the midst of a case's line."""
+    say(f"\n    note: {text}")
 
 
 def _kinds(entry: dict) -> str:
@@ -53,7 +54,7 @@ def _line(entry: dict) -> str:
 
 
 def end(result: dict, seconds: float) -> None:
-    say(f"({seconds:.1f} s)")
+    say(f" ({seconds:.1f} s)")
     if "failed" in result:
         say(f"    FAILED: {result['failed']}")
     for entry in result["contestants"]:

@@ -69,8 +69,8 @@ class Timing:
             return {**entry, "skipped": skipped}
         try:
             contestant = self.enter_ours(variant, entry) if variant.who == "floydattn" else self.enter_peer(variant, entry)
-        except Exception as error:  # a peer may fail in ways of its own: that is a result too
-            return {**entry, "failed": why(error)}
+        except Exception as error:  # a peer may fail in ways of its own, which is not our failure
+            return {**entry, "failed" if variant.who == "floydattn" else "skipped": why(error)}
         error = entry["error_of_tolerance"]
         if error <= 1:
             self.admit(contestant, entry)
