@@ -186,9 +186,7 @@ static double distance(const floyd_tensor *t, int64_t at, const double *exact, i
                                                 : 0x1p-7;
     double size = 1e-3, worst = 0;
     for (int64_t d = 0; d < D; d++) size = fmax(size, fabs(exact[d]));
-    for (int64_t d = 0; d < D; d++) {
-        worst = worse(worst, fabs(load(t, at * D + d) - exact[d]) / (unit * size));
-    }
+    for (int64_t d = 0; d < D; d++) worst = worse(worst, fabs(load(t, at * D + d) - exact[d]) / (unit * size));
     return worst;
 }
 
