@@ -45,8 +45,8 @@ static inline void ahead_add_view(ahead_list *a, const floyd_view *view, ptrdiff
 }
 
 /* One slab of an image: rows of ld reals. */
-static inline void ahead_add_image(ahead_list *a, const void *image, ptrdiff_t slab, ptrdiff_t index, ptrdiff_t rows,
-                                   ptrdiff_t ld)
+static inline void ahead_add_image(ahead_list *a, const void *image, ptrdiff_t slab, ptrdiff_t index,
+                                   ptrdiff_t rows, ptrdiff_t ld)
 {
     ahead_add(a, (const real *)image + index * slab, 0, 1, rows * ld * (ptrdiff_t)sizeof(real));
 }
@@ -79,8 +79,8 @@ static inline void ahead_row(const char *row, ptrdiff_t bytes)
 }
 
 /*
- * What a product is to ask for during its next block, about so many lines: a run of adjacent ones, with the step from one
- * to the next; or, where rows are short, they are asked for at once and step is 0.
+ * What a product is to ask for during its next block, about so many lines: a run of adjacent ones, with the step
+ * from one to the next; or, where rows are short, they are asked for at once and step is 0.
  */
 static inline const char *ahead_next(ahead_list *a, ptrdiff_t lines, const void *otherwise, ptrdiff_t *step)
 {

@@ -87,7 +87,8 @@ static void backward_rows_m(const floyd_backward_tile *t, ptrdiff_t m)
                                   .dp = needs_dscore(t->wanted) ? (real *)t->dp + from : NULL,
                                   .p = p_of(t) + n * l->ldk,
                                   .ds = ds_of(t) + n * l->ldk,
-                                  .codes = t->codes.data ? t->codes.data + n * t->codes.slab + m * t->codes.row : NULL};
+                                  .codes =
+                                      t->codes.data ? t->codes.data + n * t->codes.slab + m * t->codes.row : NULL};
         backward_row_run(&row, k, (real)t->scale, t->zero_grad, &stats);
     }
 }
@@ -143,8 +144,10 @@ static void backward_m(const floyd_backward_tile *t, ptrdiff_t m)
     if (m + 1 < t->m) {
         ahead_add_image(&dk2, t->q_m, l->slab_m, m + 1, t->n, l->ldd);
         ahead_add_image(&dk2, t->k2t, l->slab_t, m + 1, t->d, l->ldk);
-        ahead_add(&dk2, (const real *)t->s + (m + 1) * l->ldk, l->slab_s * (ptrdiff_t)sizeof(real), t->n, t->k * (ptrdiff_t)sizeof(real));
-        ahead_add(&s2, (const real *)t->dp + m * l->ldk, l->slab_s * (ptrdiff_t)sizeof(real), t->n, t->k * (ptrdiff_t)sizeof(real));
+        ahead_add(&dk2, (const real *)t->s + (m + 1) * l->ldk, l->slab_s * (ptrdiff_t)sizeof(real), t->n,
+                  t->k * (ptrdiff_t)sizeof(real));
+        ahead_add(&s2, (const real *)t->dp + m * l->ldk, l->slab_s * (ptrdiff_t)sizeof(real), t->n,
+                  t->k * (ptrdiff_t)sizeof(real));
     }
     backward_product_m(t, m, t->q_m, t->k2t, t->s, &s2);
     if (needs_dscore(t->wanted)) backward_product_m(t, m, t->dy_m, t->v2t, t->dp, &dp2);
@@ -251,9 +254,9 @@ static void row_dots(const void *dy, const void *y, ptrdiff_t ldd, ptrdiff_t row
 {
     for (ptrdiff_t r = 0; r < rows; r++) {
         const real *a = (const real *)dy + r * ldd, *b = (const real *)y + r * ldd;
-        vec dot = vset(0);
-        for (ptrdiff_t i = 0; i < d; i += VL) dot = vfma(vload(a + i), vload(b + i), dot);
-        ((real *)delta)[r] = vfold(dot);
+        vsum dot = vsum_zero();
+        for (ptrdiff_t i = 0; i < d; i += SUM_LANES) dot = vsum_product(dot, a + i, b + i);
+        ((real *)delta)[r] = vsum_fold(dot);
     }
 }
 

@@ -13,6 +13,7 @@
 
 extern const floyd_kernels floyd_kernels_portable_f32, floyd_kernels_portable_f64;
 #ifdef FLOYD_X86_KERNELS
+extern const floyd_kernels floyd_kernels_avx512_f32, floyd_kernels_avx512_f64;
 extern const floyd_kernels floyd_kernels_avx2_f32, floyd_kernels_avx2_f64;
 extern const floyd_kernels floyd_kernels_portable_fma_f32, floyd_kernels_portable_fma_f64;
 #endif
@@ -20,6 +21,7 @@ extern const floyd_kernels floyd_kernels_portable_fma_f32, floyd_kernels_portabl
 typedef struct isa_entry {
     const char *name;
     int (*supported)(void);
+    const char *lacks; /* why, when it is not */
     const floyd_kernels *f32, *f64;
 } isa_entry;
 
@@ -40,15 +42,30 @@ static int has_avx2_fma(void)
     return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") && __get_cpuid(1, &a, &b, &c, &d) &&
            (c & bit_F16C) != 0;
 }
+
+/*
+ * VBMI is not used, but marks the processors (Ice Lake, Zen 4 and later) that do not slow their clock for long
+ * vectors.
+ */
+static int has_avx512(void)
+{
+    return has_avx2_fma() && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
+           __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl") &&
+           __builtin_cpu_supports("avx512vbmi");
+}
 #endif
 
 /* Best first. */
 static const isa_entry isas[] = {
 #ifdef FLOYD_X86_KERNELS
-    {"avx2", has_avx2_fma, &floyd_kernels_avx2_f32, &floyd_kernels_avx2_f64},
-    {"portable-fma", has_avx2_fma, &floyd_kernels_portable_fma_f32, &floyd_kernels_portable_fma_f64},
+#define FLOYD_LACKS_FMA "this processor or system lacks AVX2, FMA or F16C"
+    {"avx512", has_avx512, "this processor or system lacks AVX-512 (F, BW, DQ, VL, VBMI)",
+     &floyd_kernels_avx512_f32, &floyd_kernels_avx512_f64},
+    {"avx2", has_avx2_fma, FLOYD_LACKS_FMA, &floyd_kernels_avx2_f32, &floyd_kernels_avx2_f64},
+    {"portable-fma", has_avx2_fma, FLOYD_LACKS_FMA, &floyd_kernels_portable_fma_f32,
+     &floyd_kernels_portable_fma_f64},
 #endif
-    {"portable", always, &floyd_kernels_portable_f32, &floyd_kernels_portable_f64},
+    {"portable", always, "", &floyd_kernels_portable_f32, &floyd_kernels_portable_f64},
 };
 enum { ISAS = sizeof isas / sizeof isas[0] };
 
@@ -79,7 +96,7 @@ const char *floyd_isa_asked(void)
 
 static const char *reason(int index)
 {
-    if (!isas[index].supported()) return "this processor or system lacks AVX2, FMA or F16C";
+    if (!isas[index].supported()) return isas[index].lacks;
     if (index == chosen) return asked[0] ? "asked for by FLOYDATTN_ISA" : "the best that runs here";
     if (chosen < 0) return "runs here, but FLOYDATTN_ISA asks for one that does not";
     return asked[0] ? "runs here, but FLOYDATTN_ISA asks for another" : "runs here, but a better one does too";

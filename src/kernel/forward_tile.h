@@ -42,8 +42,8 @@ static void scale_row(real *row, ptrdiff_t count, real factor)
 }
 
 /*
- * One tile of the online softmax for the rows of one m. exp(S - max) goes back to the tile and, rows close together for
- * the next product, to `slab`.
+ * One tile of the online softmax for the rows of one m. exp(S - max) goes back to the tile and, rows close together
+ * for the next product, to `slab`.
  */
 static void forward_softmax_m(const floyd_forward_tile *t, ptrdiff_t m)
 {

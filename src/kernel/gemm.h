@@ -14,10 +14,8 @@
 #include "ahead.h"
 #include "vec.h"
 
-#ifdef __AVX2__
-#ifndef FLOYD_VEC_PORTABLE_H
+#ifdef FLOYD_VEC_AVX2_H
 #include "gemm_avx2.h"
-#endif
 #endif
 
 enum { GEMM_CHAIN = 64 };
@@ -30,8 +28,8 @@ typedef struct gemm {
     ptrdiff_t ldb;
     real *c;
     ptrdiff_t ldc;
-    int accumulate;    /* 0: C is overwritten */
-    const real *also;  /* added to the sum beforehand, rows ld_also apart; or NULL */
+    int accumulate;   /* 0: C is overwritten */
+    const real *also; /* added to the sum beforehand, rows ld_also apart; or NULL */
     ptrdiff_t ld_also;
     ahead_list *ahead; /* what to prefetch meanwhile, or NULL */
 } gemm;
@@ -39,15 +37,19 @@ typedef struct gemm {
 /* sum = A * B for MR rows and NV vectors of columns, from 0. */
 __attribute__((always_inline)) static inline void gemm_sum(const int MR, const int NV, ptrdiff_t depth,
                                                            const real *a, ptrdiff_t a_row, ptrdiff_t a_depth,
-                                                           const real *b, ptrdiff_t ldb, vec sum[6][2])
+                                                           const real *b, ptrdiff_t ldb, ahead_list *ahead,
+                                                           vec sum[GEMM_ROWS][2])
 {
+    ptrdiff_t line;
+    const char *run = ahead_next(ahead, depth, a, &line);
     FLOYD_UNROLL
     for (int i = 0; i < MR; i++) {
         FLOYD_UNROLL
         for (int j = 0; j < NV; j++) sum[i][j] = vset(0);
     }
-    for (ptrdiff_t p = depth; p > 0; p--, a += a_depth, b += ldb) {
+    for (ptrdiff_t p = depth; p > 0; p--, a += a_depth, b += ldb, run += line) {
         vec row[2];
+        __builtin_prefetch(run);
         FLOYD_UNROLL
         for (int j = 0; j < NV; j++) row[j] = vload(b + j * VL);
         FLOYD_UNROLL
@@ -61,7 +63,7 @@ __attribute__((always_inline)) static inline void gemm_sum(const int MR, const i
 
 /* sum = rows of `from` + sum. */
 __attribute__((always_inline)) static inline void gemm_add(const int MR, const int NV, const real *from,
-                                                           ptrdiff_t ld, vec sum[6][2])
+                                                           ptrdiff_t ld, vec sum[GEMM_ROWS][2])
 {
     FLOYD_UNROLL
     for (int i = 0; i < MR; i++) {
@@ -77,13 +79,13 @@ __attribute__((always_inline)) static inline void gemm_blocks(const int MR, cons
     const real *a = g.a + row * g.a_row, *b = g.b + column, *also = g.also + row * g.ld_also + column;
     real *c = g.c + row * g.ldc + column;
     for (; count > 0; count--) {
-        vec sum[6][2];
+        vec sum[GEMM_ROWS][2];
 #ifdef FLOYD_GEMM_ASM
         if (MR >= 5 && NV == 2)
             gemm_sum_asm(MR, g.depth, a, g.a_row, g.a_depth, b, g.ldb, g.ahead, sum);
         else
 #endif
-            gemm_sum(MR, NV, g.depth, a, g.a_row, g.a_depth, b, g.ldb, sum);
+            gemm_sum(MR, NV, g.depth, a, g.a_row, g.a_depth, b, g.ldb, g.ahead, sum);
         if (g.also) gemm_add(MR, NV, also, g.ld_also, sum);
         if (g.accumulate) gemm_add(MR, NV, c, g.ldc, sum);
         FLOYD_UNROLL
@@ -95,17 +97,41 @@ __attribute__((always_inline)) static inline void gemm_blocks(const int MR, cons
     }
 }
 
-/* Rows are cut into blocks of 6, 5 and, where it must be, less: thin blocks cannot hide the latency. */
+/* `count` blocks of so many rows. */
+__attribute__((always_inline)) static inline void gemm_rows(const int NV, const gemm g, ptrdiff_t row,
+                                                            ptrdiff_t column, ptrdiff_t rows, ptrdiff_t count)
+{
+#define FLOYD_GEMM_CASE(MR)                                                                                        \
+    case MR:                                                                                                       \
+        gemm_blocks(MR, NV, g, row, column, count);                                                                \
+        break
+    switch (rows) {
+        FLOYD_GEMM_CASE(1);
+        FLOYD_GEMM_CASE(2);
+        FLOYD_GEMM_CASE(3);
+        FLOYD_GEMM_CASE(4);
+        FLOYD_GEMM_CASE(5);
+        FLOYD_GEMM_CASE(6);
+#ifdef FLOYD_VEC_AVX512_H
+        FLOYD_GEMM_CASE(7);
+        FLOYD_GEMM_CASE(8);
+        FLOYD_GEMM_CASE(9);
+        FLOYD_GEMM_CASE(10);
+        FLOYD_GEMM_CASE(11);
+        FLOYD_GEMM_CASE(12);
+#endif
+    }
+#undef FLOYD_GEMM_CASE
+}
+
+/* Rows are cut into as few blocks as can be, alike in size: thin ones cannot hide the latency. */
 __attribute__((always_inline)) static inline void gemm_panel(const int NV, const gemm g, ptrdiff_t column)
 {
-    const ptrdiff_t blocks = (g.rows + 5) / 6, missing = 6 * blocks - g.rows;
-    const ptrdiff_t sixes = missing < blocks ? blocks - missing : 0, fives = (g.rows - 6 * sixes) / 5;
-    gemm_blocks(6, NV, g, 0, column, sixes);
-    gemm_blocks(5, NV, g, 6 * sixes, column, fives);
-    const ptrdiff_t row = 6 * sixes + 5 * fives, rest = g.rows - row;
-    if (rest & 4) gemm_blocks(4, NV, g, row, column, 1);
-    if (rest & 2) gemm_blocks(2, NV, g, row + (rest & 4), column, 1);
-    if (rest & 1) gemm_blocks(1, NV, g, row + (rest & 6), column, 1);
+    const ptrdiff_t blocks = (g.rows + GEMM_ROWS - 1) / GEMM_ROWS;
+    if (blocks == 0) return;
+    const ptrdiff_t each = g.rows / blocks, longer = g.rows % blocks;
+    if (longer > 0) gemm_rows(NV, g, 0, column, each + 1, longer);
+    gemm_rows(NV, g, longer * (each + 1), column, each, blocks - longer);
 }
 
 static void gemm_chain(const gemm *g)

@@ -19,8 +19,9 @@
 #include "floydattn.h"
 
 /*
- * Padding unit of ldd and ldk, in reals of either type: one cache line of floats, and the longest vector. A tile's scratch
- * `slab` has room for slab_t and FLOYD_PAD rows of ldd, for slab_k, and for two images [n][ldk] and two rows of n.
+ * Padding unit of ldd and ldk, in reals of either type: one cache line of floats, and the longest vector. A tile's
+ * scratch `slab` has room for slab_t and FLOYD_PAD rows of ldd, for slab_k, and for two images [n][ldk] and two
+ * rows of n.
  */
 enum { FLOYD_PAD = 16 };
 
@@ -81,10 +82,10 @@ typedef struct floyd_backward_tile {
     floyd_codes codes;
     const void *max, *sum, *delta; /* [n][m], rows `stat` apart */
     ptrdiff_t stat;
-    void *q_m, *dy_m, *s, *dp, *dq; /* scratch */
-    void *slab;                                  /* scratch: room for slab_t + 2 * slab_k reals */
-    void *dk2, *dv2;                             /* in and out */
-    floyd_target to_dq, to_dk1, to_dv1;          /* [n][m][d], [n][k][d], [n][k][d] */
+    void *q_m, *dy_m, *s, *dp, *dq;     /* scratch */
+    void *slab;                         /* scratch: room for slab_t + 2 * slab_k reals */
+    void *dk2, *dv2;                    /* in and out */
+    floyd_target to_dq, to_dk1, to_dv1; /* [n][m][d], [n][k][d], [n][k][d] */
 } floyd_backward_tile;
 
 typedef struct floyd_kernels {
@@ -104,7 +105,8 @@ typedef struct floyd_kernels {
     /* Adds rows x columns of tile (rows ld apart; NULL = zeros) to slab `slab` of a target. */
     void (*merge)(const floyd_target *target, ptrdiff_t slab, const void *tile, ptrdiff_t ld, ptrdiff_t rows,
                   ptrdiff_t columns);
-    /* The same for the images [m][k][ldd] (NULL = zeros) of a km face, whose target has slabs along k, rows along m. */
+    /* The same for the images [m][k][ldd] (NULL = zeros) of a km face, whose target has slabs along k, rows along
+     * m. */
     void (*merge_km)(const floyd_target *target, const void *images, ptrdiff_t k, ptrdiff_t m, ptrdiff_t d,
                      const floyd_layout *layout);
     /* The value of element 0 along the columns of each row: dst[r]. */

@@ -185,8 +185,7 @@ static void pack_km_images(const floyd_view *src, ptrdiff_t k, ptrdiff_t m, ptrd
                 fetch_row(element(&across, i, j, 0), (char *)element(src, 0, 0, d) - (char *)src->data);
             if (transposed)
                 transpose_rows(&across, i, r, count, d, l, scratch, (real *)transposed + i * l->slab_t + r);
-            if (images)
-                pack_image(&rows, 0, count, d, (real *)images + i * l->slab_k + r * l->ldd, l->ldd, l->ldd);
+            if (images) pack_image(&rows, 0, count, d, (real *)images + i * l->slab_k + r * l->ldd, l->ldd, l->ldd);
         }
     }
 }

@@ -18,7 +18,7 @@ static inline vec coded_score(vec score, const uint8_t *codes, ptrdiff_t k)
 }
 
 /* Vectors that are worked on together: their chains of operations overlap. */
-enum { ROW_CHUNK = 4 };
+enum { ROW_CHUNK = 3 };
 
 /* s *= scale, codes applied. Returns the greatest score and `greatest` if that is more; NaN if any is NaN. */
 static inline real forward_row_scores(real *s, ptrdiff_t k, real scale, const uint8_t *codes, real greatest)
@@ -36,7 +36,7 @@ static inline real forward_row_scores(real *s, ptrdiff_t k, real scale, const ui
 
 /* s becomes exp(s - shift) for count vectors, with a copy in p; total gains them in order. */
 __attribute__((always_inline)) static inline void forward_chunk(const int count, real *s, real *p,
-                                                                const uint8_t *codes, vec shift, vec *total)
+                                                                const uint8_t *codes, vec shift, vsum *total)
 {
     vec weight[ROW_CHUNK];
     FLOYD_UNROLL
@@ -47,31 +47,32 @@ __attribute__((always_inline)) static inline void forward_chunk(const int count,
         if (codes) weight[j] = vselect(vmask_equal_bytes(codes + j * VL, FLOYD_ABSENT), vset(0), weight[j]);
         vstore(s + j * VL, weight[j]);
         vstore(p + j * VL, weight[j]);
-        *total = vadd(*total, weight[j]);
+        *total = vsum_add(*total, weight[j]);
     }
 }
 
 /* s becomes exp(s - shift), with a copy in p. Returns the sum. */
 static inline real forward_row_weights(real *s, real *p, ptrdiff_t k, const uint8_t *codes, real shift)
 {
-    vec total = vset(0);
+    vsum total = vsum_zero();
     ptrdiff_t i = 0;
     for (; i + ROW_CHUNK * VL <= k; i += ROW_CHUNK * VL)
         forward_chunk(ROW_CHUNK, s + i, p + i, codes ? codes + i : NULL, vset(shift), &total);
     for (; i < k; i += VL) forward_chunk(1, s + i, p + i, codes ? codes + i : NULL, vset(shift), &total);
-    return vfold(total);
+    return vsum_fold(total);
 }
 
 /*
- * What is taken from the scores of rows with these maxima. While every score is -inf the exponentials are 0, as they
- * will have been if a greater score comes; forward_end gives such rows their NaN.
+ * What is taken from the scores of rows with these maxima. While every score is -inf the exponentials are 0, as
+ * they will have been if a greater score comes; forward_end gives such rows their NaN.
  */
 static inline real forward_shift(real max)
 {
     return max == -INFINITY ? 0 : max;
 }
 
-/* factor[i] = exp(before[i] - shift of now[i]): by it everything summed so far must shrink. 1 where nothing changed. */
+/* factor[i] = exp(before[i] - shift of now[i]): by it everything summed so far must shrink. 1 where nothing
+ * changed. */
 static inline void forward_factors(const real *before, const real *now, ptrdiff_t count, real *factor)
 {
     for (ptrdiff_t i = 0; i < count; i += VL) {
@@ -111,9 +112,10 @@ typedef struct backward_row {
  * Dividing by the sum is multiplying by its reciprocal, except where the reciprocal would be subnormal or infinite.
  * fully_masked rows keep their masked positions; dS is 0 there all the same where zero_grad says so.
  */
-__attribute__((always_inline)) static inline void
-backward_chunk(const int count, const int divide, const backward_row *row, ptrdiff_t k, real scale,
-               int fully_masked, int zero_grad, const backward_row_stats *stats)
+__attribute__((always_inline)) static inline void backward_chunk(const int count, const int divide,
+                                                                 const backward_row *row, ptrdiff_t k, real scale,
+                                                                 int fully_masked, int zero_grad,
+                                                                 const backward_row_stats *stats)
 {
     const vec zero = vset(0), sum = vset(divide ? stats->sum : 1 / stats->sum);
     const uint8_t *codes = row->codes ? row->codes + k : NULL;
@@ -128,7 +130,7 @@ backward_chunk(const int count, const int divide, const backward_row *row, ptrdi
     FLOYD_UNROLL
     for (int j = 0; j < count; j++) {
         const ptrdiff_t at = k + j * VL;
-        vmask absent = visnan(zero), out = absent;
+        vmask absent = visnan(zero), out = absent; /* no lane */
         weight[j] = divide ? vdiv(weight[j], sum) : vmul(weight[j], sum);
         if (codes) {
             absent = vmask_equal_bytes(codes + j * VL, FLOYD_ABSENT);

@@ -4,15 +4,17 @@
  * real type; it defines FLOYD_VEC_HEADER (which vectors), FLOYD_REAL_F64 (for double) and FLOYD_SUFFIX (the
  * tail of every exported name, such as avx2_f32).
  *
- *   vec, VL              VL reals; every vector header has 32 bytes, so that reductions have the same lanes
+ *   vec, VL              VL reals; VL is 32 or 64 bytes of them
+ *   GEMM_ROWS            rows of a full block of a product (gemm.h)
  *   vmask                one truth value per lane
  *   vfma(a,b,c)          a*b + c, rounded once where the processor can
  *   vmax(a,b)            a > b ? a : b, so b where either is NaN; vmin likewise
  *   vexponent(t)         2^e per lane, where t = e + FLOYD_ROUND_MAGIC
  *   vscale(p,t)          p * 2^e likewise, where p and the result are normal
  *   vwithin(a,limit)     lanes where |a| <= limit; NaN is not
- *   vfold(a)             the sum of the lanes, always folded in halves: (0+4, 1+5, 2+6, 3+7), and so on. The order is
- *                        part of the promise about bits
+ *   vsum                 32 bytes of lanes on every instruction set: lane i sums what has index i modulo their
+ * number, in order; vsum_add(sum, a) adds a vector, vsum_product(sum, a, b) the products of SUM_LANES reals, fused,
+ * and vsum_fold(sum) folds in halves: (0+4, 1+5, 2+6, 3+7), and so on. The order is part of the promise about bits
  *   vfold_max(a)         the greatest lane; NaN lanes are ignored or not, so callers look for NaN themselves
  *   vmask_equal_bytes    lanes whose byte equals value
  *   vload_f16 ...        exact widening and round-to-nearest-even narrowing of VL half types (fp32 only)
@@ -31,6 +33,8 @@ typedef double real;
 typedef float real;
 #define FLOYD_ROUND_MAGIC 0x1.8p23f
 #endif
+
+enum { SUM_LANES = 32 / sizeof(real) };
 
 #include FLOYD_VEC_HEADER
 

@@ -3,7 +3,9 @@
 #ifndef FLOYD_VEC_AVX2_H
 #define FLOYD_VEC_AVX2_H
 
-#include <immintrin.h>
+#include "vec_x86.h"
+
+enum { GEMM_ROWS = 6 }; /* 6 x 2 sums, two vectors of B and two values of A in 16 registers */
 
 #ifdef FLOYD_REAL_F64
 
@@ -93,10 +95,9 @@ static inline int vmask_all(vmask a)
 {
     return _mm256_movemask_pd(a) == 0xf;
 }
-static inline real vfold(vec a)
+static inline vsum vsum_add(vsum sum, vec a)
 {
-    const __m128d two = _mm_add_pd(_mm256_castpd256_pd128(a), _mm256_extractf128_pd(a, 1));
-    return _mm_cvtsd_f64(_mm_add_sd(two, _mm_unpackhi_pd(two, two)));
+    return vadd(sum, a);
 }
 static inline real vfold_max(vec a)
 {
@@ -109,18 +110,6 @@ static inline vmask vmask_equal_bytes(const uint8_t *p, uint8_t value)
     memcpy(&four, p, sizeof four);
     const __m256i wide = _mm256_cvtepu8_epi64(_mm_cvtsi32_si128(four));
     return _mm256_castsi256_pd(_mm256_cmpeq_epi64(wide, _mm256_set1_epi64x(value)));
-}
-
-/* VL x VL: dst[j][i] = src[i][j]. */
-static inline void vtranspose(const real *src, ptrdiff_t lds, real *dst, ptrdiff_t ldd)
-{
-    const __m256d r0 = vload(src), r1 = vload(src + lds), r2 = vload(src + 2 * lds), r3 = vload(src + 3 * lds);
-    const __m256d a = _mm256_unpacklo_pd(r0, r1), b = _mm256_unpackhi_pd(r0, r1);
-    const __m256d c = _mm256_unpacklo_pd(r2, r3), d = _mm256_unpackhi_pd(r2, r3);
-    vstore(dst, _mm256_permute2f128_pd(a, c, 0x20));
-    vstore(dst + ldd, _mm256_permute2f128_pd(b, d, 0x20));
-    vstore(dst + 2 * ldd, _mm256_permute2f128_pd(a, c, 0x31));
-    vstore(dst + 3 * ldd, _mm256_permute2f128_pd(b, d, 0x31));
 }
 
 #else
@@ -211,11 +200,9 @@ static inline int vmask_all(vmask a)
 {
     return _mm256_movemask_ps(a) == 0xff;
 }
-static inline real vfold(vec a)
+static inline vsum vsum_add(vsum sum, vec a)
 {
-    const __m128 four = _mm_add_ps(_mm256_castps256_ps128(a), _mm256_extractf128_ps(a, 1));
-    const __m128 two = _mm_add_ps(four, _mm_movehl_ps(four, four));
-    return _mm_cvtss_f32(_mm_add_ss(two, _mm_movehdup_ps(two)));
+    return vadd(sum, a);
 }
 static inline real vfold_max(vec a)
 {
@@ -253,29 +240,11 @@ static inline void vstore_bf16(uint16_t *p, vec a)
     _mm_storeu_si128((__m128i *)p, _mm256_castsi256_si128(packed));
 }
 
-/* VL x VL: dst[j][i] = src[i][j]. */
+#endif
+
 static inline void vtranspose(const real *src, ptrdiff_t lds, real *dst, ptrdiff_t ldd)
 {
-    __m256 r[8], t[8];
-    /* Rows i and i+4 share a register: the exchange of halves is then done by the loads. */
-    for (int i = 0; i < 4; i++) {
-        const real *low = src + i * lds, *high = src + (i + 4) * lds;
-        r[i] = _mm256_insertf128_ps(_mm256_castps128_ps256(_mm_loadu_ps(low)), _mm_loadu_ps(high), 1);
-        r[i + 4] = _mm256_insertf128_ps(_mm256_castps128_ps256(_mm_loadu_ps(low + 4)), _mm_loadu_ps(high + 4), 1);
-    }
-    for (int i = 0; i < 8; i += 4) {
-        t[i] = _mm256_unpacklo_ps(r[i], r[i + 1]);
-        t[i + 1] = _mm256_unpackhi_ps(r[i], r[i + 1]);
-        t[i + 2] = _mm256_unpacklo_ps(r[i + 2], r[i + 3]);
-        t[i + 3] = _mm256_unpackhi_ps(r[i + 2], r[i + 3]);
-    }
-    for (int i = 0; i < 8; i += 4) {
-        vstore(dst + (i + 0) * ldd, _mm256_shuffle_ps(t[i], t[i + 2], 0x44));
-        vstore(dst + (i + 1) * ldd, _mm256_shuffle_ps(t[i], t[i + 2], 0xee));
-        vstore(dst + (i + 2) * ldd, _mm256_shuffle_ps(t[i + 1], t[i + 3], 0x44));
-        vstore(dst + (i + 3) * ldd, _mm256_shuffle_ps(t[i + 1], t[i + 3], 0xee));
-    }
+    transpose_256(src, lds, dst, ldd);
 }
 
-#endif
 #endif

@@ -41,9 +41,12 @@ typedef lane_int vpart_mask __attribute__((vector_size(FLOYD_PART_BYTES)));
 typedef struct vec {
     vpart p[PARTS];
 } vec;
+typedef vec vsum;
 typedef struct vmask {
     vpart_mask p[PARTS];
 } vmask;
+
+enum { GEMM_ROWS = 6 };
 
 #define FLOYD_EACH_PART for (int i = 0; i < PARTS; i++)
 
@@ -149,32 +152,52 @@ static inline vec vexponent(vec shifted)
 }
 static inline vec vscale(vec p, vec shifted)
 {
-    return (vec)((vmask)p + ((vmask)shifted << MANTISSA_BITS));
+    FLOYD_EACH_PART p.p[i] = (vpart)((vpart_mask)p.p[i] + ((vpart_mask)shifted.p[i] << MANTISSA_BITS));
+    return p;
 }
 static inline vmask vwithin(vec a, real limit)
 {
-    return (a <= limit) & (a >= -limit);
+    vmask within;
+    FLOYD_EACH_PART within.p[i] = (a.p[i] <= limit) & (a.p[i] >= -limit);
+    return within;
 }
 static inline vmask vmask_and(vmask a, vmask b)
 {
-    return a & b;
+    FLOYD_EACH_PART a.p[i] &= b.p[i];
+    return a;
 }
 static inline int vmask_all(vmask a)
 {
     lane_int all = -1;
-    for (int i = 0; i < VL; i++) all &= a[i];
+    for (int i = 0; i < VL; i++) all &= a.p[i / PL][i % PL];
     return all != 0;
 }
-static inline real vfold(vec a)
+static inline vsum vsum_zero(void)
 {
+    return vset(0);
+}
+static inline vsum vsum_add(vsum sum, vec a)
+{
+    return vadd(sum, a);
+}
+static inline vsum vsum_product(vsum sum, const real *a, const real *b)
+{
+    return vfma(vload(a), vload(b), sum);
+}
+static inline real vsum_fold(vsum a)
+{
+    real lane[VL];
+    vstore(lane, a);
     for (int half = VL / 2; half > 0; half /= 2)
-        for (int i = 0; i < half; i++) a[i] = a[i] + a[i + half];
-    return a[0];
+        for (int i = 0; i < half; i++) lane[i] = lane[i] + lane[i + half];
+    return lane[0];
 }
 static inline real vfold_max(vec a)
 {
-    for (int i = 1; i < VL; i++) a[0] = a[i] > a[0] ? a[i] : a[0];
-    return a[0];
+    real lane[VL];
+    vstore(lane, a);
+    for (int i = 1; i < VL; i++) lane[0] = lane[i] > lane[0] ? lane[i] : lane[0];
+    return lane[0];
 }
 static inline vmask vmask_equal_bytes(const uint8_t *p, uint8_t value)
 {

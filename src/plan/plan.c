@@ -38,16 +38,17 @@ int64_t floyd_axis_length(const floyd_axis *axis, int64_t tile)
 /* As few tiles of at most `tile` as can be, alike in size: multiples of `unit`, the last one as it comes. */
 static floyd_axis cut(int64_t size, int64_t tile, int64_t unit)
 {
-    const int64_t tiles = most(ceil_div(size, tile), 1), even = ceil_div(most(ceil_div(size, tiles), 1), unit) * unit;
+    const int64_t tiles = most(ceil_div(size, tile), 1),
+                  even = ceil_div(most(ceil_div(size, tiles), 1), unit) * unit;
     const floyd_axis axis = {size, least(even, most(size, 1)), ceil_div(size, even), 1};
     return axis;
 }
 
 /*
- * Tiles of 24 x 24 x 48. The products' blocks are 6 rows of 2 vectors, so axes that serve as rows are multiples of 6, and
- * k, which lies in lanes too, of 16 reals. K2, V2 and what is summed to them, five images of m x k x D, are to stay in the
- * second cache while n goes by: above 256 bytes of head m is cut shorter. Longer tiles would touch memory less, and
- * shorter ones stay closer; these measured best or within 2 % of it.
+ * Tiles of 24 x 24 x 48. The products' blocks are 6 rows of 2 vectors, so axes that serve as rows are multiples of
+ * 6, and k, which lies in lanes too, of 16 reals. K2, V2 and what is summed to them, five images of m x k x D, are
+ * to stay in the second cache while n goes by: above 256 bytes of head m is cut shorter. Longer tiles would touch
+ * memory less, and shorter ones stay closer; these measured best or within 2 % of it.
  */
 static void cut_tiles(const floyd_problem *p, floyd_plan *plan)
 {
@@ -58,8 +59,8 @@ static void cut_tiles(const floyd_problem *p, floyd_plan *plan)
 
 /*
  * Backward. Two tasks may run at once when they share at most one coordinate, so at most min(nm, nk, mk) run, with
- * parts n, m, k. A task packs K2 and V2 once for all its n, so n is cut only as far as threads need, and never into parts
- * of less than four tiles.
+ * parts n, m, k. A task packs K2 and V2 once for all its n, so n is cut only as far as threads need, and never into
+ * parts of less than four tiles.
  */
 static void cut_backward(floyd_plan *plan)
 {

@@ -3,11 +3,11 @@
  * Which thread takes which task when.
  *
  * In the backward a task adds to three faces of its head's box, (n,m), (n,k) and (k,m). Every face is added to in
- * ascending order of the axis that it lacks: task (n,m,k) may start when (n-1,m,k), (n,m-1,k) and (n,m,k-1) are done.
- * So sums have one order, whatever the threads do, and nothing is added to twice at once. Of the tasks that may start,
- * a thread takes one of the oldest head, the least k, the least n: a thread that is alone goes along m, with K1 and V1
- * of one part of n and k in its caches; more of them follow one another. The first task left of the oldest head
- * waits for nobody, so there is no deadlock. In the forward tasks are independent.
+ * ascending order of the axis that it lacks: task (n,m,k) may start when (n-1,m,k), (n,m-1,k) and (n,m,k-1) are
+ * done. So sums have one order, whatever the threads do, and nothing is added to twice at once. Of the tasks that
+ * may start, a thread takes one of the oldest head, the least k, the least n: a thread that is alone goes along m,
+ * with K1 and V1 of one part of n and k in its caches; more of them follow one another. The first task left of the
+ * oldest head waits for nobody, so there is no deadlock. In the forward tasks are independent.
  */
 #ifndef FLOYD_SCHEDULE_H
 #define FLOYD_SCHEDULE_H

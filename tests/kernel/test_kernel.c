@@ -179,24 +179,30 @@ static void test_transpose(void **unused)
         for (int c = 0; c < VL; c++) assert_true(to[c * 24 + r] == from[r * 20 + c]);
 }
 
+/* Lane i sums what has index i modulo SUM_LANES, in order, and lanes fold in halves. */
 static void test_fold(void **unused)
 {
     (void)unused;
-    real lane[VL], sum = 0;
-    for (int i = 0; i < VL; i++) sum += lane[i] = (real)(1 << i);
-    assert_true(vfold(vload(lane)) == sum);
+    enum { VECTORS = 3 };
+    real lane[VL * VECTORS], sum[SUM_LANES] = {0};
+    vsum total = vsum_zero();
+    for (int i = 0; i < VL * VECTORS; i++) lane[i] = (real)uniform(-1, 1), sum[i % SUM_LANES] += lane[i];
+    for (int i = 0; i < VECTORS; i++) total = vsum_add(total, vload(lane + i * VL));
+    for (int half = SUM_LANES / 2; half > 0; half /= 2)
+        for (int i = 0; i < half; i++) sum[i] += sum[i + half];
+    assert_true(vsum_fold(total) == sum[0]);
     for (int i = 0; i < VL; i++) {
         lane[i] = (real)1000;
         assert_true(vfold_max(vload(lane)) == 1000);
-        lane[i] = (real)(1 << i) - 300;
+        lane[i] = (real)(i - 300);
     }
 }
 
 enum { MOST = 40, PAD_TO = 48 };
 
 /*
- * One product, both layouts of A, onto zeros and onto what is there, with another matrix added and without, while the next
- * operands are asked for and not; rows and columns beyond stay as they were.
+ * One product, both layouts of A, onto zeros and onto what is there, with another matrix added and without, while
+ * the next operands are asked for and not; rows and columns beyond stay as they were.
  */
 static void check_product(int rows, int columns, int depth, int kind)
 {
@@ -230,7 +236,8 @@ static void check_product(int rows, int columns, int depth, int kind)
             const int inside = i < rows && j < columns;
             long double exact = !inside || accumulate ? (long double)before[i * PAD_TO + j] : 0,
                         size = fabsl(exact);
-            if (inside && added) exact += (long double)also[i * PAD_TO + j], size += fabsl((long double)also[i * PAD_TO + j]);
+            if (inside && added)
+                exact += (long double)also[i * PAD_TO + j], size += fabsl((long double)also[i * PAD_TO + j]);
             for (int p = 0; inside && p < depth; p++) {
                 const long double term =
                     (long double)a[i * product.a_row + p * product.a_depth] * (long double)b[p * PAD_TO + j];
@@ -273,12 +280,14 @@ int main(void)
 #if defined(__x86_64__)
         __builtin_cpu_init();
         if (!__builtin_cpu_supports("avx2") || !__builtin_cpu_supports("fma")) return 77;
+        if (strcmp(FLOYD_TEST_ISA, "avx512") == 0 && !__builtin_cpu_supports("avx512vbmi")) return 77;
 #endif
     }
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_exp_error), cmocka_unit_test(test_exp_plain), cmocka_unit_test(test_exp_special),
-        cmocka_unit_test(test_transpose),     cmocka_unit_test(test_fold),
-        cmocka_unit_test(test_products),      cmocka_unit_test(test_merge_nothing),
+        cmocka_unit_test(test_exp_error),     cmocka_unit_test(test_exp_plain),
+        cmocka_unit_test(test_exp_special),   cmocka_unit_test(test_transpose),
+        cmocka_unit_test(test_fold),          cmocka_unit_test(test_products),
+        cmocka_unit_test(test_merge_nothing),
 #ifndef FLOYD_REAL_F64
         cmocka_unit_test(test_half_exact),    cmocka_unit_test(test_half_rounding),
 #endif
