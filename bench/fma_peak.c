@@ -22,33 +22,28 @@ static double now(void)
 typedef double (*chains_fn)(volatile double *sink);
 
 #if defined(__x86_64__)
-__attribute__((target("avx2,fma"))) static double chains_avx2_f32(volatile double *sink)
-{
-    __m256 acc[CHAINS];
-    const __m256 a = _mm256_set1_ps((float)*sink), b = _mm256_set1_ps(1e-9f);
-    for (int i = 0; i < CHAINS; i++) acc[i] = _mm256_set1_ps((float)i);
-    for (int s = 0; s < STEPS; s++) {
-#pragma GCC unroll 12
-        for (int i = 0; i < CHAINS; i++) acc[i] = _mm256_fmadd_ps(acc[i], a, b);
+/* The same for each width and type: 12 chains of a*x + b, which neither grow nor vanish. */
+#define FLOYD_CHAINS(name, isa, real, vec, prefix, suffix)                                                         \
+    __attribute__((target(isa))) static double name(volatile double *sink)                                         \
+    {                                                                                                              \
+        vec acc[CHAINS];                                                                                           \
+        const vec a = prefix##_set1_##suffix((real)*sink), b = prefix##_set1_##suffix((real)1e-9);                 \
+        for (int i = 0; i < CHAINS; i++) acc[i] = prefix##_set1_##suffix((real)i);                                 \
+        for (int s = 0; s < STEPS; s++) {                                                                          \
+            _Pragma("GCC unroll 12") for (int i = 0; i < CHAINS; i++) acc[i] =                                     \
+                prefix##_fmadd_##suffix(acc[i], a, b);                                                             \
+        }                                                                                                          \
+        for (int i = 1; i < CHAINS; i++) acc[0] = prefix##_add_##suffix(acc[0], acc[i]);                           \
+        real lanes[sizeof(vec) / sizeof(real)];                                                                    \
+        prefix##_storeu_##suffix(lanes, acc[0]);                                                                   \
+        *sink = 0.5 + 0.0 * (double)lanes[0];                                                                      \
+        return 2.0 * (sizeof(vec) / sizeof(real)) * CHAINS * STEPS;                                                \
     }
-    for (int i = 1; i < CHAINS; i++) acc[0] = _mm256_add_ps(acc[0], acc[i]);
-    *sink = 0.5 + 0.0 * (double)_mm256_cvtss_f32(acc[0]);
-    return 2.0 * 8 * CHAINS * STEPS;
-}
 
-__attribute__((target("avx2,fma"))) static double chains_avx2_f64(volatile double *sink)
-{
-    __m256d acc[CHAINS];
-    const __m256d a = _mm256_set1_pd(*sink), b = _mm256_set1_pd(1e-9);
-    for (int i = 0; i < CHAINS; i++) acc[i] = _mm256_set1_pd((double)i);
-    for (int s = 0; s < STEPS; s++) {
-#pragma GCC unroll 12
-        for (int i = 0; i < CHAINS; i++) acc[i] = _mm256_fmadd_pd(acc[i], a, b);
-    }
-    for (int i = 1; i < CHAINS; i++) acc[0] = _mm256_add_pd(acc[0], acc[i]);
-    *sink = 0.5 + 0.0 * _mm256_cvtsd_f64(acc[0]);
-    return 2.0 * 4 * CHAINS * STEPS;
-}
+FLOYD_CHAINS(chains_avx2_f32, "avx2,fma", float, __m256, _mm256, ps)
+FLOYD_CHAINS(chains_avx2_f64, "avx2,fma", double, __m256d, _mm256, pd)
+FLOYD_CHAINS(chains_avx512_f32, "avx512f", float, __m512, _mm512, ps)
+FLOYD_CHAINS(chains_avx512_f64, "avx512f", double, __m512d, _mm512, pd)
 #endif
 
 typedef float wide_f32 __attribute__((vector_size(16)));
@@ -86,7 +81,9 @@ double floyd_fma_peak(const char *isa, int fp64, int repeats)
 {
     chains_fn chains = fp64 ? chains_plain_f64 : chains_plain_f32;
 #if defined(__x86_64__)
-    if (strcmp(isa, "avx2") == 0) chains = fp64 ? chains_avx2_f64 : chains_avx2_f32;
+    if (strcmp(isa, "avx512") == 0) chains = fp64 ? chains_avx512_f64 : chains_avx512_f32;
+    if (strcmp(isa, "avx2") == 0 || strcmp(isa, "portable-fma") == 0)
+        chains = fp64 ? chains_avx2_f64 : chains_avx2_f32;
 #else
     (void)isa;
 #endif

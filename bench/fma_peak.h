@@ -9,7 +9,7 @@ extern "C" {
 
 /*
  * Flops per second of one thread doing nothing but independent multiply-adds in the vector width of the named
- * ISA ("avx2", "portable": floyd_isa.name), in fp64 or fp32: the best of `repeats` runs of about 10 ms.
+ * ISA ("avx512", "avx2", "portable": floyd_isa.name), in fp64 or fp32: the best of `repeats` runs of about 10 ms.
  */
 double floyd_fma_peak(const char *isa, int fp64, int repeats);
 
