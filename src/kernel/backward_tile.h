@@ -157,10 +157,14 @@ static void backward_m(const floyd_backward_tile *t, ptrdiff_t m)
     if (t->wanted & FLOYD_DK2) backward_sum_m(t, m, ds_of(t), t->q_m, t->dk2, &dk2);
 }
 
-/* Where a product may add to a target's memory itself: fp32 (fp64) rows of whole vectors, not to be rounded yet. */
+/*
+ * Where a product may add to a target's memory itself: rows of whole vectors in the accumulator's type, the last
+ * time too when that is the output's.
+ */
 static inline real *direct(const floyd_target *target, ptrdiff_t slab, ptrdiff_t columns)
 {
-    if (target->last || target->acc.column != 1 || columns % VL != 0) return NULL;
+    if (target->acc.column != 1 || columns % VL != 0) return NULL;
+    if (target->last && target->out.data != target->acc.data) return NULL;
     return element(&target->acc, slab, 0, 0);
 }
 
@@ -183,6 +187,7 @@ static void backward_dq_n(const floyd_backward_tile *t, ptrdiff_t n, ahead_list 
                           .also = to ? dq : NULL,
                           .ld_also = l->slab_m,
                           .accumulate = to ? !t->to_dq.first : 1,
+                          .last = to && t->to_dq.last,
                           .ahead = next};
     gemm_run(&product);
     if (!to) merge_image(&t->to_dq, n, dq, l->slab_m, t->m, t->d);
@@ -205,6 +210,7 @@ static void backward_sum_n(const floyd_backward_tile *t, ptrdiff_t n, const void
                           .c = to ? to : t->slab,
                           .ldc = to ? target->acc.row : l->ldd,
                           .accumulate = to && !target->first,
+                          .last = to && target->last,
                           .ahead = next};
     gemm_run(&product);
     if (!to) merge_image(target, n, t->slab, l->ldd, t->k, t->d);
@@ -250,10 +256,14 @@ static void backward_tile(const floyd_backward_tile *t)
     for (ptrdiff_t n = 0; n < t->n; n++) backward_last_n(t, n);
 }
 
-static void row_dots(const void *dy, const void *y, ptrdiff_t ldd, ptrdiff_t rows, ptrdiff_t d, void *delta)
+static void row_dots(const floyd_view *dy, const floyd_view *y, ptrdiff_t slab, ptrdiff_t rows, ptrdiff_t d,
+                     const floyd_layout *layout, void *scratch, void *delta)
 {
-    for (ptrdiff_t r = 0; r < rows; r++) {
-        const real *a = (const real *)dy + r * ldd, *b = (const real *)y + r * ldd;
+    const ptrdiff_t ldd = layout->ldd;
+    ptrdiff_t lda, ldb;
+    const real *a = rows_of(dy, slab, rows, d, scratch, ldd, &lda);
+    const real *b = rows_of(y, slab, rows, d, (real *)scratch + rows * ldd, ldd, &ldb);
+    for (ptrdiff_t r = 0; r < rows; r++, a += lda, b += ldb) {
         vsum dot = vsum_zero();
         for (ptrdiff_t i = 0; i < d; i += SUM_LANES) dot = vsum_product(dot, a + i, b + i);
         ((real *)delta)[r] = vsum_fold(dot);

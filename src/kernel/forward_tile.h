@@ -59,9 +59,10 @@ static void forward_softmax_m(const floyd_forward_tile *t, ptrdiff_t m)
     for (ptrdiff_t n = 0; n < t->n; n++) {
         const real weights = forward_row_weights(s + n * l->slab_s, p + n * l->ldk, k,
                                                  codes ? codes + n * t->codes.slab : NULL, forward_shift(now[n]));
+        const int empty = max[n] == -INFINITY; /* y is 0, or NaN, and stays so */
         sum[n] = sum[n] * factor[n] + weights;
         max[n] = now[n];
-        if (factor[n] != 1) scale_row((real *)t->y + m * l->slab_m + n * l->ldd, l->ldd, factor[n]);
+        if (factor[n] != 1 && !empty) scale_row((real *)t->y + m * l->slab_m + n * l->ldd, l->ldd, factor[n]);
     }
 }
 
@@ -193,23 +194,28 @@ static void write_copies(const floyd_view *view, ptrdiff_t slab, ptrdiff_t row, 
     for (int64_t c = 0; c < copies; c++) store_one(element(view, slab, row, c), FLOYD_REAL_DTYPE, value + 0);
 }
 
+/* What row (n,m) came to: y is divided by its sum, max and sum go to where they are wanted. */
+static void forward_end_row(const floyd_forward_tile *t, ptrdiff_t n, ptrdiff_t m, const floyd_view *max,
+                            int64_t max_copies, const floyd_view *sum, int64_t sum_copies)
+{
+    const floyd_layout *l = t->layout;
+    const real greatest = ((const real *)t->max)[m * t->stat + n];
+    real total = ((const real *)t->sum)[m * t->stat + n];
+    if (greatest == -INFINITY) total = FLOYD_NAN; /* exp(-inf + inf), as the formula has it */
+    normalise_row((real *)t->y + m * l->slab_m + n * l->ldd, l->ldd, total);
+    if (max->data) write_copies(max, n, m, max_copies, greatest);
+    if (sum->data) write_copies(sum, n, m, sum_copies, total);
+}
+
 static void forward_end(const floyd_forward_tile *t, const floyd_view *y, const floyd_view *max, int64_t max_copies,
                         const floyd_view *sum, int64_t sum_copies)
 {
     const floyd_layout *l = t->layout;
-    floyd_target target = {.out = *y, .first = 1, .last = 1};
-    for (ptrdiff_t n = 0; n < t->n; n++)
-        for (ptrdiff_t m = 0; m < t->m; m++) {
-            const real greatest = ((const real *)t->max)[m * t->stat + n];
-            real total = ((const real *)t->sum)[m * t->stat + n];
-            if (greatest == -INFINITY) total = FLOYD_NAN; /* exp(-inf + inf), as the formula has it */
-            real *row = (real *)t->y + m * l->slab_m + n * l->ldd;
-            normalise_row(row, l->ldd, total);
-            target.out.data = element(y, n, m, 0);
-            merge_image(&target, 0, row, l->ldd, 1, t->d);
-            if (max->data) write_copies(max, n, m, max_copies, greatest);
-            if (sum->data) write_copies(sum, n, m, sum_copies, total);
-        }
+    const floyd_target target = {.out = *y, .first = 1, .last = 1};
+    for (ptrdiff_t n = 0; n < t->n; n++) {
+        for (ptrdiff_t m = 0; m < t->m; m++) forward_end_row(t, n, m, max, max_copies, sum, sum_copies);
+        merge_image(&target, n, (real *)t->y + n * l->ldd, l->slab_m, t->m, t->d);
+    }
 }
 
 #endif

@@ -29,6 +29,7 @@ typedef struct gemm {
     real *c;
     ptrdiff_t ldc;
     int accumulate;   /* 0: C is overwritten */
+    int last;         /* NaN becomes the one pattern of outputs, -0 +0 */
     const real *also; /* added to the sum beforehand, rows ld_also apart; or NULL */
     ptrdiff_t ld_also;
     ahead_list *ahead; /* what to prefetch meanwhile, or NULL */
@@ -72,6 +73,15 @@ __attribute__((always_inline)) static inline void gemm_add(const int MR, const i
     }
 }
 
+__attribute__((always_inline)) static inline void gemm_finish(const int MR, const int NV, vec sum[GEMM_ROWS][2])
+{
+    FLOYD_UNROLL
+    for (int i = 0; i < MR; i++) {
+        FLOYD_UNROLL
+        for (int j = 0; j < NV; j++) sum[i][j] = finished(sum[i][j]);
+    }
+}
+
 /* `count` blocks of MR x NV vectors, one below the other. g is a copy: nothing that is stored can change it. */
 __attribute__((always_inline)) static inline void gemm_blocks(const int MR, const int NV, const gemm g,
                                                               ptrdiff_t row, ptrdiff_t column, ptrdiff_t count)
@@ -88,6 +98,7 @@ __attribute__((always_inline)) static inline void gemm_blocks(const int MR, cons
             gemm_sum(MR, NV, g.depth, a, g.a_row, g.a_depth, b, g.ldb, g.ahead, sum);
         if (g.also) gemm_add(MR, NV, also, g.ld_also, sum);
         if (g.accumulate) gemm_add(MR, NV, c, g.ldc, sum);
+        if (g.last) gemm_finish(MR, NV, sum);
         FLOYD_UNROLL
         for (int i = 0; i < MR; i++) {
             FLOYD_UNROLL
@@ -146,12 +157,14 @@ static void gemm_run(const gemm *g)
     gemm part = *g;
     for (ptrdiff_t left = g->depth; left > GEMM_CHAIN; left -= GEMM_CHAIN) {
         part.depth = GEMM_CHAIN;
+        part.last = 0; /* not yet */
         gemm_chain(&part);
         part.a += GEMM_CHAIN * part.a_depth;
         part.b += GEMM_CHAIN * part.ldb;
         part.depth = left - GEMM_CHAIN;
         part.accumulate = 1;
         part.also = NULL;
+        part.last = g->last;
     }
     gemm_chain(&part);
 }

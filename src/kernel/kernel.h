@@ -111,8 +111,9 @@ typedef struct floyd_kernels {
                      const floyd_layout *layout);
     /* The value of element 0 along the columns of each row: dst[r]. */
     void (*read_stats)(const floyd_view *src, ptrdiff_t slab, ptrdiff_t rows, void *dst);
-    /* delta[r] = dY[r] . Y[r] over d, both with rows ldd apart. */
-    void (*row_dots)(const void *dy, const void *y, ptrdiff_t ldd, ptrdiff_t rows, ptrdiff_t d, void *delta);
+    /* delta[r] = dY[r] . Y[r] over d, of slab `slab` of both. scratch: twice rows of ldd reals. */
+    void (*row_dots)(const floyd_view *dy, const floyd_view *y, ptrdiff_t slab, ptrdiff_t rows, ptrdiff_t d,
+                     const floyd_layout *layout, void *scratch, void *delta);
     /* y NULL: the empty state; else all three are carried on. */
     void (*forward_begin)(const floyd_forward_tile *tile, const floyd_view *y, const floyd_view *max,
                           const floyd_view *sum);

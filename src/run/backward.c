@@ -79,17 +79,15 @@ static void gather_stats(const backward_task *t, floyd_span n)
     const floyd_run *run = t->run;
     const floyd_plan *plan = run->plan;
     const floyd_problem *p = run->problem;
-    const ptrdiff_t ldd = plan->layout.ldd, m = t->m.length;
-    char *dy_rows = at(t, plan->scratch.q_m), *y_rows = at(t, plan->scratch.dy_m);
+    const ptrdiff_t m = t->m.length;
     const floyd_view max = pairs(t, FLOYD_ROLE_MAX, n), sum = pairs(t, FLOYD_ROLE_SUM, n);
     const floyd_view dy = pairs(t, FLOYD_ROLE_DY, n), y = pairs(t, FLOYD_ROLE_Y, n);
     for (int64_t i = 0; i < n.length; i++) {
         run->kernels->read_stats(&max, i, m, stat(t, plan->slot.max, n.begin + i));
         run->kernels->read_stats(&sum, i, m, stat(t, plan->slot.sum, n.begin + i));
         if (!wants_dscore(t)) continue;
-        run->kernels->pack(&dy, i, m, p->D, dy_rows, ldd);
-        run->kernels->pack(&y, i, m, p->D, y_rows, ldd);
-        run->kernels->row_dots(dy_rows, y_rows, ldd, m, p->D, stat(t, plan->slot.delta, n.begin + i));
+        run->kernels->row_dots(&dy, &y, i, m, p->D, &plan->layout, at(t, plan->scratch.q_m),
+                               stat(t, plan->slot.delta, n.begin + i));
     }
 }
 
