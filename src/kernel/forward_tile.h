@@ -58,11 +58,10 @@ static void forward_softmax_m(const floyd_forward_tile *t, ptrdiff_t m)
     forward_factors(max, now, t->n, factor);
     for (ptrdiff_t n = 0; n < t->n; n++) {
         const real weights = forward_row_weights(s + n * l->slab_s, p + n * l->ldk, k,
-                                                 codes ? codes + n * t->codes.slab : NULL, forward_shift(now[n]));
-        const int empty = max[n] == -INFINITY; /* y is 0, or NaN, and stays so */
+                                                 codes ? codes + n * t->codes.slab : NULL, now[n]);
         sum[n] = sum[n] * factor[n] + weights;
         max[n] = now[n];
-        if (factor[n] != 1 && !empty) scale_row((real *)t->y + m * l->slab_m + n * l->ldd, l->ldd, factor[n]);
+        if (factor[n] != 1) scale_row((real *)t->y + m * l->slab_m + n * l->ldd, l->ldd, factor[n]);
     }
 }
 

@@ -34,36 +34,38 @@ static inline real forward_row_scores(real *s, ptrdiff_t k, real scale, const ui
     return vmask_any(nan) ? (real)NAN : vfold_max(most);
 }
 
-/* s becomes exp(s - shift) for count vectors, with a copy in p; total gains them in order. */
-__attribute__((always_inline)) static inline void forward_chunk(const int count, real *s, real *p,
-                                                                const uint8_t *codes, vec shift, vsum *total)
+/*
+ * s becomes exp(s - shift) for count vectors, with a copy in p; total gains them in order. Where codes are given,
+ * only live positions weigh anything once the row has met an ordinary score (settled), and absent ones never do.
+ * They are kept out of the exponential, too: processors take hundreds of cycles for a result below the normal
+ * range.
+ */
+__attribute__((always_inline)) static inline void
+forward_chunk(const int count, const int settled, real *s, real *p, const uint8_t *codes, vec shift, vsum *total)
 {
+    const vec zero = vset(0);
     vec weight[ROW_CHUNK];
+    vmask in[ROW_CHUNK];
     FLOYD_UNROLL
-    for (int j = 0; j < count; j++) weight[j] = vsub(vload(s + j * VL), shift);
+    for (int j = 0; j < count; j++) {
+        weight[j] = vsub(vload(s + j * VL), shift);
+        if (!codes) continue;
+        in[j] = vmask_equal_bytes(codes + j * VL, FLOYD_LIVE);
+        if (!settled) in[j] = vmask_or(in[j], vmask_equal_bytes(codes + j * VL, FLOYD_MASKED));
+        weight[j] = vselect(in[j], weight[j], zero);
+    }
     vexp_each(count, weight);
     FLOYD_UNROLL
     for (int j = 0; j < count; j++) {
-        if (codes) weight[j] = vselect(vmask_equal_bytes(codes + j * VL, FLOYD_ABSENT), vset(0), weight[j]);
+        if (codes) weight[j] = vselect(in[j], weight[j], zero);
         vstore(s + j * VL, weight[j]);
         vstore(p + j * VL, weight[j]);
         *total = vsum_add(*total, weight[j]);
     }
 }
 
-/* s becomes exp(s - shift), with a copy in p. Returns the sum. */
-static inline real forward_row_weights(real *s, real *p, ptrdiff_t k, const uint8_t *codes, real shift)
-{
-    vsum total = vsum_zero();
-    ptrdiff_t i = 0;
-    for (; i + ROW_CHUNK * VL <= k; i += ROW_CHUNK * VL)
-        forward_chunk(ROW_CHUNK, s + i, p + i, codes ? codes + i : NULL, vset(shift), &total);
-    for (; i < k; i += VL) forward_chunk(1, s + i, p + i, codes ? codes + i : NULL, vset(shift), &total);
-    return vsum_fold(total);
-}
-
 /*
- * What is taken from the scores of rows with these maxima. While every score is -inf the exponentials are 0, as
+ * What is taken from the scores of rows with this maximum. While every score is -inf the exponentials are 0, as
  * they will have been if a greater score comes; forward_end gives such rows their NaN.
  */
 static inline real forward_shift(real max)
@@ -71,23 +73,43 @@ static inline real forward_shift(real max)
     return max == -INFINITY ? 0 : max;
 }
 
-/* factor[i] = exp(before[i] - shift of now[i]): by it everything summed so far must shrink. 1 where nothing
- * changed. */
+/* s becomes exp(s - max), with a copy in p. Returns the sum. */
+static inline real forward_row_weights(real *s, real *p, ptrdiff_t k, const uint8_t *codes, real max)
+{
+    const vec shift = vset(forward_shift(max));
+    const int settled = !(max <= (real)FLOYD_FULLY_MASKED);
+    vsum total = vsum_zero();
+    ptrdiff_t i = 0;
+    if (!codes) {
+        for (; i + ROW_CHUNK * VL <= k; i += ROW_CHUNK * VL)
+            forward_chunk(ROW_CHUNK, 1, s + i, p + i, NULL, shift, &total);
+        for (; i < k; i += VL) forward_chunk(1, 1, s + i, p + i, NULL, shift, &total);
+    } else if (settled) {
+        for (; i + ROW_CHUNK * VL <= k; i += ROW_CHUNK * VL)
+            forward_chunk(ROW_CHUNK, 1, s + i, p + i, codes + i, shift, &total);
+        for (; i < k; i += VL) forward_chunk(1, 1, s + i, p + i, codes + i, shift, &total);
+    } else {
+        for (; i < k; i += VL) forward_chunk(1, 0, s + i, p + i, codes + i, shift, &total);
+    }
+    return vsum_fold(total);
+}
+
+/*
+ * factor[i] = exp(before[i] - now[i]): by it everything summed so far must shrink. 1 where nothing changed, and
+ * where there is nothing yet: before is -inf.
+ */
 static inline void forward_factors(const real *before, const real *now, ptrdiff_t count, real *factor)
 {
     for (ptrdiff_t i = 0; i < count; i += VL) {
-        real b[VL], shift[VL];
+        real change[VL];
         for (ptrdiff_t j = 0; j < VL; j++) {
-            const int used = i + j < count;
-            b[j] = used ? before[i + j] : 0;
-            shift[j] = used ? forward_shift(now[i + j]) : 0;
+            const int same = i + j >= count || now[i + j] == before[i + j] || before[i + j] == -INFINITY;
+            change[j] = same ? 0 : before[i + j] - forward_shift(now[i + j]);
         }
-        vec x = vsub(vload(b), vload(shift));
+        vec x = vload(change);
         vexp_each(1, &x);
         vstore(factor + i, x);
     }
-    for (ptrdiff_t i = 0; i < count; i++)
-        if (now[i] == before[i]) factor[i] = 1;
 }
 
 /* True where multiplying by 1 / sum is as good as dividing by sum: neither is near the ends of the range. */
@@ -120,28 +142,31 @@ __attribute__((always_inline)) static inline void backward_chunk(const int count
     const vec zero = vset(0), sum = vset(divide ? stats->sum : 1 / stats->sum);
     const uint8_t *codes = row->codes ? row->codes + k : NULL;
     vec weight[ROW_CHUNK];
+    vmask live[ROW_CHUNK], in[ROW_CHUNK]; /* not masked; of some weight */
     FLOYD_UNROLL
     for (int j = 0; j < count; j++) {
         vec score = vmul(vload(row->s + k + j * VL), vset(scale));
-        if (codes && fully_masked) score = coded_score(score, codes, j * VL);
+        if (codes) {
+            in[j] = live[j] = vmask_equal_bytes(codes + j * VL, FLOYD_LIVE);
+            if (fully_masked) {
+                score = coded_score(score, codes, j * VL);
+                in[j] = vmask_or(live[j], vmask_equal_bytes(codes + j * VL, FLOYD_MASKED));
+            }
+        }
         weight[j] = vsub(score, vset(stats->max));
+        if (codes) weight[j] = vselect(in[j], weight[j], zero);
     }
     vexp_each(count, weight);
     FLOYD_UNROLL
     for (int j = 0; j < count; j++) {
         const ptrdiff_t at = k + j * VL;
-        vmask absent = visnan(zero), out = absent; /* no lane */
         weight[j] = divide ? vdiv(weight[j], sum) : vmul(weight[j], sum);
-        if (codes) {
-            absent = vmask_equal_bytes(codes + j * VL, FLOYD_ABSENT);
-            out = vmask_or(absent, vmask_equal_bytes(codes + j * VL, FLOYD_MASKED));
-            weight[j] = vselect(fully_masked ? absent : out, zero, weight[j]);
-        }
+        if (codes) weight[j] = vselect(in[j], weight[j], zero);
         vstore(row->s + at, weight[j]);
         vstore(row->p + at, weight[j]);
         if (!row->dp) continue;
         vec dscore = vmul(vmul(weight[j], vsub(vload(row->dp + at), vset(stats->delta))), vset(scale));
-        if (codes) dscore = vselect(fully_masked && !zero_grad ? absent : out, zero, dscore);
+        if (codes) dscore = vselect(zero_grad ? live[j] : in[j], dscore, zero);
         vstore(row->dp + at, dscore);
         vstore(row->ds + at, dscore);
     }
