@@ -124,7 +124,7 @@ static void merge_km(const backward_task *t, floyd_role role, size_t offset)
     const floyd_run *run = t->run;
     const floyd_plan *plan = run->plan;
     if (!wants(t, role)) return;
-    const bool first = t->task->n == 0, last = t->task->n == plan->n.parts - 1;
+    const bool first = t->task->visit_km == 0, last = t->task->visit_km == plan->n.parts - 1;
     const floyd_target target = target_of(t, role, 2, t->k.begin, 3, t->m.begin, first, last);
     run->kernels->merge_km(&target, t->km_summed ? at(t, offset) : NULL, t->k.length, t->m.length, run->problem->D,
                            &plan->layout);
@@ -217,8 +217,8 @@ static void run_task(const floyd_run *run, const floyd_task *task, char *scratch
             t->m = floyd_span_of(&plan->m, m);
             t->nm_first = task->k == 0 && k == k_begin;
             t->nm_last = task->k == plan->k.parts - 1 && k == k_end - 1;
-            t->nk_first = task->m == 0 && m == m_begin;
-            t->nk_last = task->m == plan->m.parts - 1 && m == m_end - 1;
+            t->nk_first = task->visit_nk == 0 && m == m_begin;
+            t->nk_last = task->visit_nk == plan->m.parts - 1 && m == m_end - 1;
             t->km_packed = t->km_summed = false;
             for (int64_t n = floyd_axis_part(&plan->n, task->n); n < n_end; n++)
                 run_tile(t, floyd_span_of(&plan->n, n));

@@ -53,6 +53,24 @@ static void begin_head(const floyd_schedule *s, const faces *f, int64_t head)
     f->of->left = p->head_tasks;
 }
 
+/* The part of m that visit number `visit` to a face of part n brings. */
+static int64_t m_of_visit(const floyd_plan *p, int64_t n, int64_t visit)
+{
+    const int64_t steps = p->m.parts > p->n.parts ? p->m.parts : p->n.parts;
+    int64_t m = n;
+    while (m >= p->m.parts || visit-- > 0) m = (m + 1) % steps;
+    return m;
+}
+
+/* How many parts visit a face of part m before part n does. */
+static int64_t visits_before(const floyd_plan *p, int64_t n, int64_t m)
+{
+    const int64_t steps = p->m.parts > p->n.parts ? p->m.parts : p->n.parts;
+    int64_t before = 0;
+    for (int64_t other = m; other != n; other = (other + steps - 1) % steps) before += other < p->n.parts;
+    return before;
+}
+
 /* Takes a task of one head that may start; false when there is none. */
 static bool take_from(const floyd_schedule *s, int64_t head, floyd_task *task)
 {
@@ -62,11 +80,12 @@ static bool take_from(const floyd_schedule *s, int64_t head, floyd_task *task)
     if (f.of->head != head) begin_head(s, &f, head);
     for (int64_t k = 0; k < p->k.parts; k++)
         for (int64_t n = 0; n < p->n.parts; n++) {
-            const int64_t nk = n * p->k.parts + k, m = f.nk[nk];
-            if (f.busy[nk] || m == p->m.parts) continue;
-            if (f.nm[n * p->m.parts + m] != k || f.km[k * p->m.parts + m] != n) continue;
+            const int64_t nk = n * p->k.parts + k;
+            if (f.busy[nk] || f.nk[nk] == p->m.parts) continue;
+            const int64_t m = m_of_visit(p, n, f.nk[nk]), before = visits_before(p, n, m);
+            if (f.nm[n * p->m.parts + m] != k || f.km[k * p->m.parts + m] != before) continue;
             f.busy[nk] = 1;
-            *task = (floyd_task){head, slot, n, m, k};
+            *task = (floyd_task){head, slot, n, m, k, f.nk[nk], before};
             return true;
         }
     return false;
@@ -77,7 +96,7 @@ static bool take(const floyd_schedule *s, floyd_task *task)
     const floyd_plan *p = s->plan;
     if (!s->slots) {
         const int64_t inside = s->claimed % p->head_tasks;
-        *task = (floyd_task){s->claimed / p->head_tasks, 0, inside / p->m.parts, inside % p->m.parts, 0};
+        *task = (floyd_task){s->claimed / p->head_tasks, 0, inside / p->m.parts, inside % p->m.parts, 0, 0, 0};
         return true;
     }
     for (int64_t head = s->oldest; head < s->oldest + p->slots && head < p->heads; head++)

@@ -3,11 +3,12 @@
  * Which thread takes which task when.
  *
  * In the backward a task adds to three faces of its head's box, (n,m), (n,k) and (k,m). Every face is added to in
- * ascending order of the axis that it lacks: task (n,m,k) may start when (n-1,m,k), (n,m-1,k) and (n,m,k-1) are
- * done. So sums have one order, whatever the threads do, and nothing is added to twice at once. Of the tasks that
- * may start, a thread takes one of the oldest head, the least k, the least n: a thread that is alone goes along m,
- * with K1 and V1 of one part of n and k in its caches; more of them follow one another. The first task left of the
- * oldest head waits for nobody, so there is no deadlock. In the forward tasks are independent.
+ * one order, whatever the threads do: (n,m) as k ascends; the others by steps, where task (n,m,k) has step m - n,
+ * modulo the number of parts of m or of n, whichever is more. On each face a task waits for the one before it, so
+ * nothing is added to twice at once; and what it waits for has a lesser k or a lesser step, so there is no
+ * deadlock. All n of a step may run side by side, and those of another k follow. Of the tasks that may start, a
+ * thread takes one of the oldest head, the least k, the least n: few threads stay near one another in K1 and V1. In
+ * the forward tasks are independent.
  */
 #ifndef FLOYD_SCHEDULE_H
 #define FLOYD_SCHEDULE_H
@@ -19,7 +20,8 @@
 typedef struct floyd_task {
     int64_t head;
     int slot;
-    int64_t n, m, k; /* parts; k is 0 in the forward */
+    int64_t n, m, k;            /* parts; k is 0 in the forward */
+    int64_t visit_nk, visit_km; /* which visit of the face this is, from 0; of (n,m) it is k */
 } floyd_task;
 
 typedef struct floyd_schedule {
