@@ -257,7 +257,7 @@ FLOYD_API floyd_status floyd_backward(const floyd_backward_args *args, const flo
  * processor of the x86-64 baseline use fused multiply-add, and give the same bits.
  */
 typedef struct floyd_isa {
-    const char *name;   /* a value of FLOYDATTN_ISA: "avx2", "portable-fma", "portable" */
+    const char *name;   /* a value of FLOYDATTN_ISA: "avx512", "avx2", "portable-fma", "portable" */
     int supported;      /* 1 if this processor and operating system can run it */
     int chosen;         /* 1 for the one that runs */
     const char *reason; /* why it runs or does not, in words */

@@ -9,7 +9,9 @@
  *   for each n   dQ[n] += dS[n] K1[n]                                   m x d, over k
  *                dK1[n] = dS[n]^T Q[n], dV1[n] = P[n]^T dY[n]           k x d, over m
  *
- * dK2 and dV2 stay in scratch while the caller goes along n. dQ, dK1 and dV1 are merged into their targets here.
+ * Each product asks for what the next one reads. dK2 and dV2 stay in scratch while the caller goes along n. dQ, dK1
+ * and dV1 are added to their targets here: by the product itself where the target's memory allows, else through
+ * scratch.
  */
 #ifndef FLOYD_BACKWARD_TILE_H
 #define FLOYD_BACKWARD_TILE_H
@@ -130,7 +132,6 @@ static void backward_dq_m(const floyd_backward_tile *t, ptrdiff_t m, ahead_list 
     gemm_run(&product);
 }
 
-/* Each product asks for what the one after it reads. */
 static void backward_m(const floyd_backward_tile *t, ptrdiff_t m)
 {
     const floyd_layout *l = t->layout;

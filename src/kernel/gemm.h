@@ -5,8 +5,8 @@
  * B and C have their columns in vector lanes; A is read one value at a time and broadcast. An element of C gains
  * one chain of fused multiply-adds from 0 for each GEMM_CHAIN steps of depth, in order, whatever the blocking: so
  * blocking changes no bit, and the error of a long head grows with its chains and not with its length. Blocks of 6
- * x 2 vectors fill 12 of AVX2's 16 registers, enough to hide the latency of two multiply-adds a cycle; rows are cut
- * so that no block but the only one is thinner than 3.
+ * x 2 vectors fill 12 of AVX2's 16 registers, enough to hide the latency of two multiply-adds a cycle; 12 x 2 do so
+ * with AVX-512.
  */
 #ifndef FLOYD_GEMM_H
 #define FLOYD_GEMM_H

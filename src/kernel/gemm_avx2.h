@@ -2,7 +2,7 @@
 /*
  * The inner loop of the products in assembly: compilers unroll it into spills or not at all, and a loop of one
  * step a turn loses a tenth of short sums to its exits. Per step two vectors of B are loaded, each value of a
- * column of A is broadcast, and both are multiplied in; four steps a turn.
+ * column of A is broadcast, and both are multiplied in; four steps a turn, in which two cache lines are asked for.
  */
 #ifndef FLOYD_GEMM_AVX2_H
 #define FLOYD_GEMM_AVX2_H
@@ -20,7 +20,7 @@
 #define FLOYD_ASM_FMA "vfmadd231ps "
 #endif
 
-/* Operands s[i][j] are sums, r[j] the row of B, v and w two values of A. */
+/* Operands s[i][j] are sums; ymm12 and ymm13 hold the row of B, ymm14 and ymm15 values of A. */
 #define FLOYD_ASM_ZERO(i)                                                                                          \
     "vxorps %[s" #i "0], %[s" #i "0], %[s" #i "0]\n vxorps %[s" #i "1], %[s" #i "1], %[s" #i "1]\n"
 #define FLOYD_ASM_ROW(i, value)                                                                                    \
@@ -39,9 +39,9 @@
         FLOYD_ASM_VALUE("(%[a],%[five])", "%%ymm15") FLOYD_ASM_NEXT FLOYD_ASM_ROW(4, "%%ymm14")                    \
             FLOYD_ASM_ROW(5, "%%ymm15")
 #define FLOYD_ASM_AHEAD "prefetcht0 (%[run])\n add %[line], %[run]\n"
-#define FLOYD_ASM_LOOP(step, ahead)                                                                                \
+#define FLOYD_ASM_LOOP(step)                                                                                       \
     "test %[turns], %[turns]\n jz 2f\n .p2align 5\n"                                                               \
-    "1:\n" ahead step step ahead step step "dec %[turns]\n jnz 1b\n"                                               \
+    "1:\n" FLOYD_ASM_AHEAD step step FLOYD_ASM_AHEAD step step "dec %[turns]\n jnz 1b\n"                           \
     "2:\n test %[rest], %[rest]\n jz 4f\n"                                                                         \
     "3:\n" step "dec %[rest]\n jnz 3b\n"                                                                           \
     "4:\n"
@@ -61,23 +61,16 @@ __attribute__((always_inline)) static inline void gemm_sum_asm(const int MR, ptr
     ptrdiff_t turns = (ptrdiff_t)((size_t)depth / 4), rest = depth & 3, line;
     const char *run = ahead_next(ahead, 2 * turns, a, &line);
     a_depth *= (ptrdiff_t)sizeof(real), ldb *= (ptrdiff_t)sizeof(real);
-    if (MR == 6 && line == 0)
+    if (MR == 6)
         __asm__ volatile(FLOYD_ASM_ZERO(0) FLOYD_ASM_ZERO(1) FLOYD_ASM_ZERO(2) FLOYD_ASM_ZERO(3) FLOYD_ASM_ZERO(4)
-                             FLOYD_ASM_ZERO(5) FLOYD_ASM_LOOP(FLOYD_ASM_STEP_6, "")
-                         : FLOYD_ASM_SUM(0), FLOYD_ASM_SUM(1), FLOYD_ASM_SUM(2), FLOYD_ASM_SUM(3), FLOYD_ASM_SUM(4),
-                           FLOYD_ASM_SUM(5), FLOYD_ASM_INOUT
-                         : FLOYD_ASM_IN, [five] "r"(5 * one)
-                         : "memory", "cc", "xmm12", "xmm13", "xmm14", "xmm15");
-    else if (MR == 6)
-        __asm__ volatile(FLOYD_ASM_ZERO(0) FLOYD_ASM_ZERO(1) FLOYD_ASM_ZERO(2) FLOYD_ASM_ZERO(3) FLOYD_ASM_ZERO(4)
-                             FLOYD_ASM_ZERO(5) FLOYD_ASM_LOOP(FLOYD_ASM_STEP_6, FLOYD_ASM_AHEAD)
+                             FLOYD_ASM_ZERO(5) FLOYD_ASM_LOOP(FLOYD_ASM_STEP_6)
                          : FLOYD_ASM_SUM(0), FLOYD_ASM_SUM(1), FLOYD_ASM_SUM(2), FLOYD_ASM_SUM(3), FLOYD_ASM_SUM(4),
                            FLOYD_ASM_SUM(5), FLOYD_ASM_INOUT
                          : FLOYD_ASM_IN, [five] "r"(5 * one)
                          : "memory", "cc", "xmm12", "xmm13", "xmm14", "xmm15");
     else
         __asm__ volatile(FLOYD_ASM_ZERO(0) FLOYD_ASM_ZERO(1) FLOYD_ASM_ZERO(2) FLOYD_ASM_ZERO(3) FLOYD_ASM_ZERO(4)
-                             FLOYD_ASM_LOOP(FLOYD_ASM_STEP_5, FLOYD_ASM_AHEAD)
+                             FLOYD_ASM_LOOP(FLOYD_ASM_STEP_5)
                          : FLOYD_ASM_SUM(0), FLOYD_ASM_SUM(1), FLOYD_ASM_SUM(2), FLOYD_ASM_SUM(3), FLOYD_ASM_SUM(4),
                            FLOYD_ASM_INOUT:FLOYD_ASM_IN
                          : "memory", "cc", "xmm12", "xmm13", "xmm14", "xmm15");
