@@ -41,7 +41,7 @@
 #define FLOYD_ASM_AHEAD "prefetcht0 (%[run])\n add %[line], %[run]\n"
 #define FLOYD_ASM_LOOP(step)                                                                                       \
     "test %[turns], %[turns]\n jz 2f\n .p2align 5\n"                                                               \
-    "1:\n" FLOYD_ASM_AHEAD step step FLOYD_ASM_AHEAD step step "dec %[turns]\n jnz 1b\n"                           \
+    "1:\n .rept 2\n" FLOYD_ASM_AHEAD ".rept 2\n" step ".endr\n .endr\n dec %[turns]\n jnz 1b\n"                    \
     "2:\n test %[rest], %[rest]\n jz 4f\n"                                                                         \
     "3:\n" step "dec %[rest]\n jnz 3b\n"                                                                           \
     "4:\n"
