@@ -1,16 +1,16 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Prefetching what the next slab needs, spread over the products of this one.
+ * Asking for what the next product reads while this one computes.
  *
- * Tensors are far larger than the caches, and a slab's rows lie pages apart: without this the packing waits for
- * memory a third of the time. A walker holds the regions to come; every block of a product pulls a few lines.
+ * Tensors are far larger than the caches, and a slab's rows lie pages apart: without this products wait for memory
+ * a third of the time. A list holds the regions to come; every block of a product asks for a few lines of them.
  */
 #ifndef FLOYD_AHEAD_H
 #define FLOYD_AHEAD_H
 
 #include "pack.h"
 
-enum { AHEAD_REGIONS = 7, LINE = 64 };
+enum { AHEAD_REGIONS = 4 };
 
 typedef struct ahead_list {
     struct {
@@ -69,13 +69,7 @@ static inline void ahead_all(const ahead_list *a)
 {
     for (int i = 0; i < a->count; i++)
         for (ptrdiff_t r = 0; r < a->region[i].rows; r++)
-            for (ptrdiff_t at = 0; at < a->region[i].bytes; at += LINE)
-                __builtin_prefetch(a->region[i].row + r * a->region[i].step + at);
-}
-
-static inline void ahead_row(const char *row, ptrdiff_t bytes)
-{
-    for (ptrdiff_t at = 0; at < bytes; at += LINE) __builtin_prefetch(row + at);
+            fetch_row(a->region[i].row + r * a->region[i].step, a->region[i].bytes);
 }
 
 /*
@@ -89,7 +83,7 @@ static inline const char *ahead_next(ahead_list *a, ptrdiff_t lines, const void 
     const char *run = otherwise;
     if (a->region[a->at].bytes < lines * LINE) {
         for (; lines > 0 && a->region[a->at].rows > 0; lines -= a->region[a->at].bytes / LINE + 1) {
-            ahead_row(a->region[a->at].row, a->region[a->at].bytes);
+            fetch_row(a->region[a->at].row, a->region[a->at].bytes);
             a->region[a->at].row += a->region[a->at].step;
             a->region[a->at].rows--;
         }

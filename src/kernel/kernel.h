@@ -83,7 +83,7 @@ typedef struct floyd_backward_tile {
     const void *max, *sum, *delta; /* [n][m], rows `stat` apart */
     ptrdiff_t stat;
     void *q_m, *dy_m, *s, *dp, *dq;     /* scratch */
-    void *slab;                         /* scratch: room for slab_t + 2 * slab_k reals */
+    void *slab;                         /* scratch: see FLOYD_PAD */
     void *dk2, *dv2;                    /* in and out */
     floyd_target to_dq, to_dk1, to_dv1; /* [n][m][d], [n][k][d], [n][k][d] */
 } floyd_backward_tile;

@@ -27,6 +27,13 @@ static inline void *element(const floyd_view *view, ptrdiff_t slab, ptrdiff_t ro
     return (char *)view->data + index * bytes;
 }
 
+enum { LINE = 64 };
+
+static inline void fetch_row(const void *row, ptrdiff_t bytes)
+{
+    for (ptrdiff_t at = 0; at < bytes; at += LINE) __builtin_prefetch((const char *)row + at);
+}
+
 /* ---- one element -------------------------------------------------------------------------------- */
 
 static inline real load_one(const void *p, floyd_dtype dtype)
@@ -175,11 +182,6 @@ static void transpose_image(const floyd_view *src, ptrdiff_t slab, ptrdiff_t row
 {
     for (ptrdiff_t r = 0; r < rows; r += VL)
         transpose_rows(src, slab, r, rows - r < VL ? rows - r : VL, columns, layout, scratch, dst + r);
-}
-
-static inline void fetch_row(const void *row, ptrdiff_t bytes)
-{
-    for (ptrdiff_t at = 0; at < bytes; at += 64) __builtin_prefetch((const char *)row + at);
 }
 
 /* Memory order: blocks of VL rows of k, in each along m. */
