@@ -49,6 +49,7 @@ forward_chunk(const int count, const int settled, real *s, real *p, const uint8_
     FLOYD_UNROLL
     for (int j = 0; j < count; j++) {
         weight[j] = vsub(vload(s + j * VL), shift);
+        in[j] = visnan(zero); /* none */
         if (!codes) continue;
         in[j] = vmask_equal_bytes(codes + j * VL, FLOYD_LIVE);
         if (!settled) in[j] = vmask_or(in[j], vmask_equal_bytes(codes + j * VL, FLOYD_MASKED));
@@ -142,10 +143,12 @@ __attribute__((always_inline)) static inline void backward_chunk(const int count
     const vec zero = vset(0), sum = vset(divide ? stats->sum : 1 / stats->sum);
     const uint8_t *codes = row->codes ? row->codes + k : NULL;
     vec weight[ROW_CHUNK];
+    const vmask none = visnan(zero);
     vmask live[ROW_CHUNK], in[ROW_CHUNK]; /* not masked; of some weight */
     FLOYD_UNROLL
     for (int j = 0; j < count; j++) {
         vec score = vmul(vload(row->s + k + j * VL), vset(scale));
+        in[j] = live[j] = none;
         if (codes) {
             in[j] = live[j] = vmask_equal_bytes(codes + j * VL, FLOYD_LIVE);
             if (fully_masked) {
