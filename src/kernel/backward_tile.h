@@ -258,12 +258,12 @@ static void backward_tile(const floyd_backward_tile *t)
 }
 
 static void row_dots(const floyd_view *dy, const floyd_view *y, ptrdiff_t slab, ptrdiff_t rows, ptrdiff_t d,
-                     const floyd_layout *layout, void *scratch, void *delta)
+                     const floyd_layout *layout, void *dy_scratch, void *y_scratch, void *delta)
 {
     const ptrdiff_t ldd = layout->ldd;
     ptrdiff_t lda, ldb;
-    const real *a = rows_of(dy, slab, rows, d, scratch, ldd, &lda);
-    const real *b = rows_of(y, slab, rows, d, (real *)scratch + rows * ldd, ldd, &ldb);
+    const real *a = rows_of(dy, slab, rows, d, dy_scratch, ldd, &lda);
+    const real *b = rows_of(y, slab, rows, d, y_scratch, ldd, &ldb);
     for (ptrdiff_t r = 0; r < rows; r++, a += lda, b += ldb) {
         vsum dot = vsum_zero();
         for (ptrdiff_t i = 0; i < d; i += SUM_LANES) dot = vsum_product(dot, a + i, b + i);

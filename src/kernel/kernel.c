@@ -15,11 +15,6 @@ static void prefetch(const floyd_view *src, ptrdiff_t slab, ptrdiff_t rows, ptrd
     ahead_all(&next);
 }
 
-static void pack(const floyd_view *src, ptrdiff_t slab, ptrdiff_t rows, ptrdiff_t columns, void *dst, ptrdiff_t ld)
-{
-    pack_image(src, slab, rows, columns, dst, ld, ld);
-}
-
 static void merge(const floyd_target *target, ptrdiff_t slab, const void *tile, ptrdiff_t ld, ptrdiff_t rows,
                   ptrdiff_t columns)
 {
@@ -33,7 +28,6 @@ static void read_stats(const floyd_view *src, ptrdiff_t slab, ptrdiff_t rows, vo
 
 const floyd_kernels FLOYD_NAME(floyd_kernels);
 const floyd_kernels FLOYD_NAME(floyd_kernels) = {.prefetch = prefetch,
-                                                 .pack = pack,
                                                  .pack_pairs = pack_pairs_image,
                                                  .pack_km = pack_km_images,
                                                  .merge = merge,

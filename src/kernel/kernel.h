@@ -91,8 +91,6 @@ typedef struct floyd_backward_tile {
 typedef struct floyd_kernels {
     /* Asks for a slab that will be packed soon. It may lie outside the tensor. */
     void (*prefetch)(const floyd_view *src, ptrdiff_t slab, ptrdiff_t rows, ptrdiff_t columns);
-    /* dst[r][0..ld) = the columns of slab `slab` of src, widened, zeros after them. */
-    void (*pack)(const floyd_view *src, ptrdiff_t slab, ptrdiff_t rows, ptrdiff_t columns, void *dst, ptrdiff_t ld);
     /* Row n of each slab of the image [m][n][ldd] of an nm face, from slab n of its tensor. */
     void (*pack_pairs)(const floyd_view *src, ptrdiff_t n, ptrdiff_t m, ptrdiff_t d, const floyd_layout *layout,
                        void *by_m);
@@ -111,9 +109,9 @@ typedef struct floyd_kernels {
                      const floyd_layout *layout);
     /* The value of element 0 along the columns of each row: dst[r]. */
     void (*read_stats)(const floyd_view *src, ptrdiff_t slab, ptrdiff_t rows, void *dst);
-    /* delta[r] = dY[r] . Y[r] over d, of slab `slab` of both. scratch: twice rows of ldd reals. */
+    /* delta[r] = dY[r] . Y[r] over d, of slab `slab` of both. scratch: rows of ldd reals, for each. */
     void (*row_dots)(const floyd_view *dy, const floyd_view *y, ptrdiff_t slab, ptrdiff_t rows, ptrdiff_t d,
-                     const floyd_layout *layout, void *scratch, void *delta);
+                     const floyd_layout *layout, void *dy_scratch, void *y_scratch, void *delta);
     /* y NULL: the empty state; else all three are carried on. */
     void (*forward_begin)(const floyd_forward_tile *tile, const floyd_view *y, const floyd_view *max,
                           const floyd_view *sum);

@@ -77,11 +77,11 @@ static inline vec load_lanes(const void *p, floyd_dtype dtype, ptrdiff_t column)
     return vload((const real *)p + column);
 }
 
-/* As every output is written: one pattern for NaN, and no -0. */
 static inline vec quiet(vec value)
 {
     return vselect(visnan(value), vset(FLOYD_NAN), value);
 }
+/* As every output is written: one pattern for NaN, and no -0. */
 static inline vec finished(vec value)
 {
     return quiet(vadd(value, vset(0)));

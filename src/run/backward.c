@@ -87,7 +87,7 @@ static void gather_stats(const backward_task *t, floyd_span n)
         run->kernels->read_stats(&sum, i, m, stat(t, plan->slot.sum, n.begin + i));
         if (!wants_dscore(t)) continue;
         run->kernels->row_dots(&dy, &y, i, m, p->D, &plan->layout, at(t, plan->scratch.q_m),
-                               stat(t, plan->slot.delta, n.begin + i));
+                               at(t, plan->scratch.dy_m), stat(t, plan->slot.delta, n.begin + i));
     }
 }
 
