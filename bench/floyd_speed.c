@@ -2,11 +2,12 @@
 /*
  * Speed of the operator, as a share of the FMA peak measured in the same process.
  *
- *   floyd_speed [--shape B,H,N,M,K,D] [--dtype f32|f64|f16|bf16] [--threads T] [--repeat R]
+ *   floyd_speed [--shape B,H,N,M,K,D] [--dtype f32|f64|f16|bf16] [--threads T] [--repeat R] [--heads-last]
  *
- * Without --shape it runs the sizes that the project quotes. Every case first checks a sample of elements of each
- * output against the reference. Prints minimum and median over the repeats; peak is measured before and after, and
- * the higher of the two counts.
+ * --heads-last lays tensors out as [B,N,M,H,D], as models that split the channels of a layer do. Without --shape it
+ * runs the sizes that the project quotes. Every case first checks a sample of elements of each output against the
+ * reference. Prints minimum and median over the repeats; peak is measured before and after, and the higher of the
+ * two counts.
  */
 #define _GNU_SOURCE
 #include <getopt.h>
@@ -25,7 +26,7 @@ enum { Q, K1, V1, K2, V2, DY, Y, DQ, DK1, DV1, DK2, DV2, TENSORS };
 typedef struct problem {
     int64_t B, H, N, M, K, D;
     floyd_dtype dtype;
-    int threads;
+    int threads, heads_last;
     floyd_tensor t[TENSORS], max, sum;
     double *exact[TENSORS], *exact_max, *exact_sum; /* the operands, widened, for the reference */
     double scale;
@@ -63,8 +64,17 @@ static double normal(void)
     return sum;
 }
 
+/* Where element i lies, counted in the order of the axes. */
+static int64_t offset(const floyd_tensor *t, int64_t i)
+{
+    int64_t at = 0;
+    for (int axis = 4; axis >= 0; axis--) at += i % t->size[axis] * t->stride[axis], i /= t->size[axis];
+    return at;
+}
+
 static double load(const floyd_tensor *t, int64_t i)
 {
+    i = offset(t, i);
     switch (t->dtype) {
     case FLOYD_F64:
         return ((double *)t->data)[i];
@@ -79,6 +89,7 @@ static double load(const floyd_tensor *t, int64_t i)
 
 static void store(floyd_tensor *t, int64_t i, double value)
 {
+    i = offset(t, i);
     switch (t->dtype) {
     case FLOYD_F64:
         ((double *)t->data)[i] = value;
@@ -105,6 +116,14 @@ static floyd_tensor make(floyd_dtype dtype, int64_t b, int64_t h, int64_t x, int
     return floyd_contiguous(must(aligned_alloc(64, (bytes + 63) / 64 * 64)), dtype, b, h, x, y, d);
 }
 
+/* The same elements in memory that is ordered [b][x][y][h][d]. */
+static void put_heads_last(floyd_tensor *t)
+{
+    const int64_t h = t->size[1], x = t->size[2], y = t->size[3], d = t->size[4];
+    const int64_t stride[5] = {x * y * h * d, d, y * h * d, h * d, 1};
+    memcpy(t->stride, stride, sizeof stride);
+}
+
 static double *widen(const floyd_tensor *t)
 {
     double *wide = must(malloc((size_t)count(t) * sizeof *wide));
@@ -119,6 +138,7 @@ static void set_up(problem *p)
     for (int i = 0; i < TENSORS; i++) {
         const int pair = i == Q || i == DY || i == Y || i == DQ, left = i == K1 || i == V1 || i == DK1 || i == DV1;
         p->t[i] = make(p->dtype, p->B, p->H, pair || left ? p->N : p->K, left ? p->K : p->M, p->D);
+        if (p->heads_last) put_heads_last(&p->t[i]);
         if (i > DY) continue;
         for (int64_t e = 0; e < count(&p->t[i]); e++) store(&p->t[i], e, normal());
         p->exact[i] = widen(&p->t[i]);
@@ -260,9 +280,10 @@ static int measure(problem *p, int repeat)
     }
     peak = fmax(peak, floyd_fma_peak(isa_name(), p->dtype == FLOYD_F64, 10)) * p->threads;
     const double unit = (double)p->B * (double)p->H * (double)p->N * (double)p->M * (double)p->K * (double)p->D;
-    printf("%lld,%lld,%lld,%lld,%lld,%lld %s, %d thread%s, %s, peak %.1f GFLOP/s, error %.2g of tolerance\n",
+    printf("%lld,%lld,%lld,%lld,%lld,%lld%s %s, %d thread%s, %s, peak %.1f GFLOP/s, error %.2g of tolerance\n",
            (long long)p->B, (long long)p->H, (long long)p->N, (long long)p->M, (long long)p->K, (long long)p->D,
-           names[p->dtype], p->threads, p->threads == 1 ? "" : "s", isa_name(), peak * 1e-9, wrong);
+           p->heads_last ? " heads last" : "", names[p->dtype], p->threads, p->threads == 1 ? "" : "s", isa_name(),
+           peak * 1e-9, wrong);
     report("forward", 8 * unit, times, repeat, peak, bytes[0]);
     report("backward", 20 * unit, times + repeat, repeat, peak, bytes[1]);
     fflush(stdout);
@@ -275,7 +296,8 @@ static int measure(problem *p, int repeat)
 static int usage(void)
 {
     fprintf(stderr,
-            "usage: floyd_speed [--shape B,H,N,M,K,D] [--dtype f32|f64|f16|bf16] [--threads T] [--repeat R]\n");
+            "usage: floyd_speed [--shape B,H,N,M,K,D] [--dtype f32|f64|f16|bf16] [--threads T] [--repeat R] "
+            "[--heads-last]\n");
     return 2;
 }
 
@@ -289,8 +311,9 @@ static int dtype_of(const char *name, floyd_dtype *dtype)
 
 int main(int argc, char **argv)
 {
-    static const struct option options[] = {
-        {"shape", 1, 0, 's'}, {"dtype", 1, 0, 'd'}, {"threads", 1, 0, 't'}, {"repeat", 1, 0, 'r'}, {0, 0, 0, 0}};
+    static const struct option options[] = {{"shape", 1, 0, 's'},      {"dtype", 1, 0, 'd'},
+                                            {"threads", 1, 0, 't'},    {"repeat", 1, 0, 'r'},
+                                            {"heads-last", 0, 0, 'l'}, {0, 0, 0, 0}};
     static const int64_t standard[][6] = {{1, 1, 128, 128, 128, 64},
                                           {1, 1, 256, 256, 256, 32},
                                           {1, 1, 256, 256, 256, 64},
@@ -308,6 +331,8 @@ int main(int argc, char **argv)
             p.threads = atoi(optarg);
         else if (option == 'r')
             repeat = atoi(optarg);
+        else if (option == 'l')
+            p.heads_last = 1;
         else
             return usage();
     }

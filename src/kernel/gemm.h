@@ -5,8 +5,9 @@
  * B and C have their columns in vector lanes; A is read one value at a time and broadcast. An element of C gains
  * one chain of fused multiply-adds from 0 for each GEMM_CHAIN steps of depth, in order, whatever the blocking: so
  * blocking changes no bit, and the error of a long head grows with its chains and not with its length. Blocks of 6
- * x 2 vectors fill 12 of AVX2's 16 registers, enough to hide the latency of two multiply-adds a cycle; 12 x 2 do so
- * with AVX-512.
+ * rows x 2 vectors, or 4 x 3, fill 12 of AVX2's 16 registers, enough to hide the latency of two multiply-adds a
+ * cycle; 12 x 2 and 8 x 3 do so with AVX-512. An odd number of vectors ends in a block of 3: one of 1 would wait
+ * for its own sums.
  */
 #ifndef FLOYD_GEMM_H
 #define FLOYD_GEMM_H
@@ -14,11 +15,13 @@
 #include "ahead.h"
 #include "vec.h"
 
+enum { GEMM_CHAIN = 64, GEMM_VECTORS = 3 /* of columns in a block, at most */ };
+
 #ifdef FLOYD_VEC_AVX2_H
 #include "gemm_avx2.h"
+#else
+#include "gemm_plain.h"
 #endif
-
-enum { GEMM_CHAIN = 64 };
 
 typedef struct gemm {
     ptrdiff_t rows, columns, depth; /* columns: a multiple of VL */
@@ -35,27 +38,50 @@ typedef struct gemm {
     ahead_list *ahead; /* what to prefetch meanwhile, or NULL */
 } gemm;
 
-/* sum = A * B for MR rows and NV vectors of columns, from 0. */
-__attribute__((always_inline)) static inline void gemm_sum(const int MR, const int NV, ptrdiff_t depth,
-                                                           const real *a, ptrdiff_t a_row, ptrdiff_t a_depth,
-                                                           const real *b, ptrdiff_t ldb, ahead_list *ahead,
-                                                           vec sum[GEMM_ROWS][2])
+__attribute__((always_inline)) static inline void gemm_zero(const int MR, const int NV,
+                                                            vec sum[GEMM_ROWS][GEMM_VECTORS])
 {
-    ptrdiff_t line;
-    const char *run = ahead_next(ahead, depth, a, &line);
     FLOYD_UNROLL
     for (int i = 0; i < MR; i++) {
         FLOYD_UNROLL
         for (int j = 0; j < NV; j++) sum[i][j] = vset(0);
     }
-    for (ptrdiff_t p = depth; p > 0; p--, a += a_depth, b += ldb, run += line) {
-        vec row[2];
-        __builtin_prefetch(run);
+}
+
+/*
+ * Hides where a value comes from. Compilers turn strides into one address for every row, and spill them; this keeps
+ * them to the few that x86's address modes make all rows of.
+ */
+#define FLOYD_OPAQUE(value) __asm__("" : "+r"(value))
+
+/* sum = A * B for MR rows and NV vectors of columns, from 0. */
+__attribute__((always_inline)) static inline void gemm_sum(const int MR, const int NV, const gemm *g, const real *a,
+                                                           const real *b, vec sum[GEMM_ROWS][GEMM_VECTORS])
+{
+    const int has_turns = gemm_has_turns(MR, NV);
+    const ptrdiff_t turns = has_turns ? (ptrdiff_t)((size_t)g->depth / GEMM_TURN) : 0, done = turns * GEMM_TURN;
+    ptrdiff_t line;
+    const char *run = ahead_next(g->ahead, has_turns ? 2 * turns : g->depth, a, &line);
+    if (turns > 0)
+        gemm_turns(MR, NV, turns, a, g->a_row, g->a_depth, b, g->ldb, run, line, sum);
+    else
+        gemm_zero(MR, NV, sum);
+    ptrdiff_t one = g->a_row, three = 3 * one, five = 5 * one, ldb = g->ldb, a_depth = g->a_depth;
+    const real *low = a + done * a_depth, *high = low + 6 * one;
+    b += done * ldb;
+    FLOYD_OPAQUE(one);
+    FLOYD_OPAQUE(three);
+    FLOYD_OPAQUE(five);
+    FLOYD_OPAQUE(high);
+    for (ptrdiff_t p = g->depth - done; p > 0; p--, low += a_depth, high += a_depth, b += ldb) {
+        vec row[GEMM_VECTORS];
+        if (!has_turns) __builtin_prefetch(run), run += line;
         FLOYD_UNROLL
         for (int j = 0; j < NV; j++) row[j] = vload(b + j * VL);
         FLOYD_UNROLL
         for (int i = 0; i < MR; i++) {
-            const vec value = vbroadcast(a + i * a_row);
+            const int at = i % 6;
+            const vec value = vbroadcast((i < 6 ? low : high) + (at == 3 ? three : at == 5 ? five : at * one));
             FLOYD_UNROLL
             for (int j = 0; j < NV; j++) sum[i][j] = vfma(value, row[j], sum[i][j]);
         }
@@ -64,16 +90,29 @@ __attribute__((always_inline)) static inline void gemm_sum(const int MR, const i
 
 /* sum = rows of `from` + sum. */
 __attribute__((always_inline)) static inline void gemm_add(const int MR, const int NV, const real *from,
-                                                           ptrdiff_t ld, vec sum[GEMM_ROWS][2])
+                                                           ptrdiff_t ld, vec sum[GEMM_ROWS][GEMM_VECTORS])
 {
     FLOYD_UNROLL
-    for (int i = 0; i < MR; i++) {
+    for (int i = 0; i < MR; i++, from += ld) {
+        FLOYD_OPAQUE(from);
         FLOYD_UNROLL
-        for (int j = 0; j < NV; j++) sum[i][j] = vadd(vload(from + i * ld + j * VL), sum[i][j]);
+        for (int j = 0; j < NV; j++) sum[i][j] = vadd(vload(from + j * VL), sum[i][j]);
     }
 }
 
-__attribute__((always_inline)) static inline void gemm_finish(const int MR, const int NV, vec sum[GEMM_ROWS][2])
+__attribute__((always_inline)) static inline void gemm_store(const int MR, const int NV, real *c, ptrdiff_t ldc,
+                                                             vec sum[GEMM_ROWS][GEMM_VECTORS])
+{
+    FLOYD_UNROLL
+    for (int i = 0; i < MR; i++, c += ldc) {
+        FLOYD_OPAQUE(c);
+        FLOYD_UNROLL
+        for (int j = 0; j < NV; j++) vstore(c + j * VL, sum[i][j]);
+    }
+}
+
+__attribute__((always_inline)) static inline void gemm_finish(const int MR, const int NV,
+                                                              vec sum[GEMM_ROWS][GEMM_VECTORS])
 {
     FLOYD_UNROLL
     for (int i = 0; i < MR; i++) {
@@ -82,74 +121,82 @@ __attribute__((always_inline)) static inline void gemm_finish(const int MR, cons
     }
 }
 
-/* `count` blocks of MR x NV vectors, one below the other. g is a copy: nothing that is stored can change it. */
-__attribute__((always_inline)) static inline void gemm_blocks(const int MR, const int NV, const gemm g,
-                                                              ptrdiff_t row, ptrdiff_t column, ptrdiff_t count)
+/* Where a product's blocks lie: `down` of them, one below the other, from row and column on, and so `across` times.
+ */
+typedef struct gemm_region {
+    ptrdiff_t row, column, down, across;
+} gemm_region;
+
+/* Blocks of MR rows x NV vectors. */
+__attribute__((always_inline)) static inline void gemm_blocks(const int MR, const int NV, const gemm *g,
+                                                              gemm_region r)
 {
-    const real *a = g.a + row * g.a_row, *b = g.b + column, *also = g.also + row * g.ld_also + column;
-    real *c = g.c + row * g.ldc + column;
-    for (; count > 0; count--) {
-        vec sum[GEMM_ROWS][2];
-#ifdef FLOYD_GEMM_ASM
-        if (MR >= 5 && NV == 2)
-            gemm_sum_asm(MR, g.depth, a, g.a_row, g.a_depth, b, g.ldb, g.ahead, sum);
-        else
-#endif
-            gemm_sum(MR, NV, g.depth, a, g.a_row, g.a_depth, b, g.ldb, g.ahead, sum);
-        if (g.also) gemm_add(MR, NV, also, g.ld_also, sum);
-        if (g.accumulate) gemm_add(MR, NV, c, g.ldc, sum);
-        if (g.last) gemm_finish(MR, NV, sum);
-        FLOYD_UNROLL
-        for (int i = 0; i < MR; i++) {
-            FLOYD_UNROLL
-            for (int j = 0; j < NV; j++) vstore(c + i * g.ldc + j * VL, sum[i][j]);
+    for (; r.across > 0; r.across--, r.column += NV * VL) {
+        const real *a = g->a + r.row * g->a_row, *b = g->b + r.column;
+        ptrdiff_t also = r.row * g->ld_also + r.column;
+        real *c = g->c + r.row * g->ldc + r.column;
+        for (ptrdiff_t left = r.down; left > 0; left--) {
+            vec sum[GEMM_ROWS][GEMM_VECTORS];
+            gemm_sum(MR, NV, g, a, b, sum);
+            if (g->also) gemm_add(MR, NV, g->also + also, g->ld_also, sum);
+            if (g->accumulate) gemm_add(MR, NV, c, g->ldc, sum);
+            if (g->last) gemm_finish(MR, NV, sum);
+            gemm_store(MR, NV, c, g->ldc, sum);
+            a += MR * g->a_row, c += MR * g->ldc, also += MR * g->ld_also;
         }
-        a += MR * g.a_row, c += MR * g.ldc, also += MR * g.ld_also;
     }
 }
 
-/* `count` blocks of so many rows. */
-__attribute__((always_inline)) static inline void gemm_rows(const int NV, const gemm g, ptrdiff_t row,
-                                                            ptrdiff_t column, ptrdiff_t rows, ptrdiff_t count)
-{
-#define FLOYD_GEMM_CASE(MR)                                                                                        \
-    case MR:                                                                                                       \
-        gemm_blocks(MR, NV, g, row, column, count);                                                                \
-        break
-    switch (rows) {
-        FLOYD_GEMM_CASE(1);
-        FLOYD_GEMM_CASE(2);
-        FLOYD_GEMM_CASE(3);
-        FLOYD_GEMM_CASE(4);
-        FLOYD_GEMM_CASE(5);
-        FLOYD_GEMM_CASE(6);
+/*
+ * A function for each block: in one that holds them all, compilers run out of registers and keep sums in memory.
+ * gemm_table[NV - 1][MR - 1].
+ */
+typedef void gemm_function(const gemm *g, gemm_region region);
+
+#define FLOYD_GEMM_BLOCK(MR, NV)                                                                                   \
+    __attribute__((noinline)) static void gemm_blocks_##MR##x##NV(const gemm *g, gemm_region region)               \
+    {                                                                                                              \
+        gemm_blocks(MR, NV, g, region);                                                                            \
+    }
+#define FLOYD_GEMM_EACH_4(X, NV) X(1, NV) X(2, NV) X(3, NV) X(4, NV)
+#define FLOYD_GEMM_EACH_6(X, NV) FLOYD_GEMM_EACH_4(X, NV) X(5, NV) X(6, NV)
+#define FLOYD_GEMM_EACH_8(X, NV) FLOYD_GEMM_EACH_6(X, NV) X(7, NV) X(8, NV)
+#define FLOYD_GEMM_EACH_12(X, NV) FLOYD_GEMM_EACH_8(X, NV) X(9, NV) X(10, NV) X(11, NV) X(12, NV)
 #ifdef FLOYD_VEC_AVX512_H
-        FLOYD_GEMM_CASE(7);
-        FLOYD_GEMM_CASE(8);
-        FLOYD_GEMM_CASE(9);
-        FLOYD_GEMM_CASE(10);
-        FLOYD_GEMM_CASE(11);
-        FLOYD_GEMM_CASE(12);
+#define FLOYD_GEMM_EACH FLOYD_GEMM_EACH_12
+#define FLOYD_GEMM_EACH_OF_3 FLOYD_GEMM_EACH_8
+#else
+#define FLOYD_GEMM_EACH FLOYD_GEMM_EACH_6
+#define FLOYD_GEMM_EACH_OF_3 FLOYD_GEMM_EACH_4
 #endif
-    }
-#undef FLOYD_GEMM_CASE
-}
+FLOYD_GEMM_EACH(FLOYD_GEMM_BLOCK, 1)
+FLOYD_GEMM_EACH(FLOYD_GEMM_BLOCK, 2)
+FLOYD_GEMM_EACH_OF_3(FLOYD_GEMM_BLOCK, 3)
 
-/* Rows are cut into as few blocks as can be, alike in size: thin ones cannot hide the latency. */
-__attribute__((always_inline)) static inline void gemm_panel(const int NV, const gemm g, ptrdiff_t column)
+#define FLOYD_GEMM_ENTRY(MR, NV) gemm_blocks_##MR##x##NV,
+static gemm_function *const gemm_table[GEMM_VECTORS][GEMM_ROWS] = {{FLOYD_GEMM_EACH(FLOYD_GEMM_ENTRY, 1)},
+                                                                   {FLOYD_GEMM_EACH(FLOYD_GEMM_ENTRY, 2)},
+                                                                   {FLOYD_GEMM_EACH_OF_3(FLOYD_GEMM_ENTRY, 3)}};
+
+/*
+ * `across` times so many vectors of columns. Rows are cut into as few blocks as can be, alike in size: thin ones
+ * cannot hide the latency.
+ */
+static void gemm_panels(const gemm *g, ptrdiff_t vectors, ptrdiff_t column, ptrdiff_t across)
 {
-    const ptrdiff_t blocks = (g.rows + GEMM_ROWS - 1) / GEMM_ROWS;
-    if (blocks == 0) return;
-    const ptrdiff_t each = g.rows / blocks, longer = g.rows % blocks;
-    if (longer > 0) gemm_rows(NV, g, 0, column, each + 1, longer);
-    gemm_rows(NV, g, longer * (each + 1), column, each, blocks - longer);
+    const ptrdiff_t most = vectors == 3 ? GEMM_ROWS * 2 / 3 : GEMM_ROWS, blocks = (g->rows + most - 1) / most;
+    if (blocks == 0 || across == 0) return;
+    const ptrdiff_t each = g->rows / blocks, longer = g->rows % blocks;
+    gemm_function *const *table = gemm_table[vectors - 1];
+    if (longer > 0) table[each](g, (gemm_region){0, column, longer, across});
+    table[each - 1](g, (gemm_region){longer * (each + 1), column, blocks - longer, across});
 }
 
 static void gemm_chain(const gemm *g)
 {
-    ptrdiff_t column = 0;
-    for (; column + 2 * VL <= g->columns; column += 2 * VL) gemm_panel(2, *g, column);
-    if (column < g->columns) gemm_panel(1, *g, column);
+    const ptrdiff_t vectors = g->columns / VL, wide = vectors % 2 && vectors > 1 ? vectors - 3 : vectors / 2 * 2;
+    gemm_panels(g, 2, 0, wide / 2);
+    if (wide < vectors) gemm_panels(g, vectors - wide, wide * VL, 1);
 }
 
 static void gemm_run(const gemm *g)
