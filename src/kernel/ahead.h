@@ -62,7 +62,7 @@ static inline void ahead_add_rows(ahead_list *a, const void *image, ptrdiff_t sl
 static inline void ahead_add_target(ahead_list *a, const floyd_target *target, ptrdiff_t slab, ptrdiff_t rows,
                                     ptrdiff_t columns)
 {
-    ahead_add_view(a, target->first ? &target->out : &target->acc, slab, rows, columns);
+    ahead_add_view(a, target->last ? &target->out : &target->acc, slab, rows, columns);
 }
 
 static inline void ahead_all(const ahead_list *a)

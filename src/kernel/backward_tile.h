@@ -9,9 +9,8 @@
  *   for each n   dQ[n] += dS[n] K1[n]                                   m x d, over k
  *                dK1[n] = dS[n]^T Q[n], dV1[n] = P[n]^T dY[n]           k x d, over m
  *
- * Each product asks for what the next one reads. dK2 and dV2 stay in scratch while the caller goes along n. dQ, dK1
- * and dV1 are added to their targets here: by the product itself where the target's memory allows, else through
- * scratch.
+ * Each product asks for what the next one reads. dK2 and dV2 stay in scratch while the caller goes along n. Other
+ * sums are added to a target by the product itself where the target's memory allows, else through scratch.
  */
 #ifndef FLOYD_BACKWARD_TILE_H
 #define FLOYD_BACKWARD_TILE_H
@@ -95,11 +94,29 @@ static void backward_rows_m(const floyd_backward_tile *t, ptrdiff_t m)
     }
 }
 
+/*
+ * Where a product may add to a target's memory itself: rows of whole vectors in the accumulator's type, the last
+ * time too when that is the output's.
+ */
+static inline real *direct(const floyd_target *target, ptrdiff_t slab, ptrdiff_t columns)
+{
+    if (target->acc.column != 1 || columns % VL != 0) return NULL;
+    if (target->last && target->out.data != target->acc.data) return NULL;
+    return element(&target->acc, slab, 0, 0);
+}
+
+/* No other tile along n shares dK2 and dV2 with this one: they go to their targets at once. */
+static inline int km_alone(const floyd_backward_tile *t)
+{
+    return t->km_first && t->km_last;
+}
+
 /* sum[m] += weights[:,m]^T * rows[:,m]: dK2 from dS and Q, or dV2 from P and dY. */
 static void backward_sum_m(const floyd_backward_tile *t, ptrdiff_t m, const real *weights, const void *rows,
-                           void *sum, ahead_list *next)
+                           void *images, const floyd_target *target, ahead_list *next)
 {
     const floyd_layout *l = t->layout;
+    real *sum = (real *)images + m * l->slab_k, *to = km_alone(t) ? direct(target, m, t->d) : NULL;
     const gemm product = {.rows = t->k,
                           .columns = round_up(t->d, VL),
                           .depth = t->n,
@@ -108,11 +125,13 @@ static void backward_sum_m(const floyd_backward_tile *t, ptrdiff_t m, const real
                           .a_depth = l->ldk,
                           .b = (const real *)rows + m * l->slab_m,
                           .ldb = l->ldd,
-                          .c = (real *)sum + m * l->slab_k,
-                          .ldc = l->ldd,
-                          .accumulate = !t->km_first,
+                          .c = to ? to : sum,
+                          .ldc = to ? target->acc.row : l->ldd,
+                          .accumulate = to ? !target->first : !t->km_first,
+                          .last = to && target->last,
                           .ahead = next};
     gemm_run(&product);
+    if (km_alone(t) && !to) merge_image(target, m, sum, l->ldd, t->k, t->d);
 }
 
 static void backward_dq_m(const floyd_backward_tile *t, ptrdiff_t m, ahead_list *next)
@@ -124,7 +143,7 @@ static void backward_dq_m(const floyd_backward_tile *t, ptrdiff_t m, ahead_list 
                           .a = ds_of(t),
                           .a_row = l->ldk,
                           .a_depth = 1,
-                          .b = (const real *)t->k2 + m * l->slab_k,
+                          .b = (const real *)t->k2_m + m * l->slab_k,
                           .ldb = l->ldd,
                           .c = (real *)t->dq + m * l->slab_m,
                           .ldc = l->ldd,
@@ -132,41 +151,40 @@ static void backward_dq_m(const floyd_backward_tile *t, ptrdiff_t m, ahead_list 
     gemm_run(&product);
 }
 
+/* Slab m of dK2 or dV2: where the next product adds to. */
+static void backward_ahead_sum(const floyd_backward_tile *t, ptrdiff_t m, const void *images,
+                               const floyd_target *target, ahead_list *next)
+{
+    const floyd_layout *l = t->layout;
+    if (km_alone(t))
+        ahead_add_target(next, target, m, t->k, t->d);
+    else if (!t->km_first)
+        ahead_add_image(next, images, l->slab_k, m, t->k, l->ldd);
+}
+
 static void backward_m(const floyd_backward_tile *t, ptrdiff_t m)
 {
     const floyd_layout *l = t->layout;
+    const ptrdiff_t size = (ptrdiff_t)sizeof(real);
     ahead_list s2 = {0}, dp2 = {0}, dv2 = {0}, dq2 = {0}, dk2 = {0};
     ahead_add_image(&s2, t->dy_m, l->slab_m, m, t->n, l->ldd);
     ahead_add_image(&s2, t->v2t, l->slab_t, m, t->d, l->ldk);
-    if (!t->km_first) ahead_add_image(&dp2, t->dv2, l->slab_k, m, t->k, l->ldd);
+    ahead_add(&s2, (const real *)t->dp + m * l->ldk, l->slab_s * size, t->n, t->k * size);
+    backward_ahead_sum(t, m, t->dv2, &t->to_dv2, &dp2);
     ahead_add_image(&dp2, t->dq, l->slab_m, m, t->n, l->ldd);
-    ahead_add_image(&dv2, t->k2, l->slab_k, m, t->k, l->ldd);
-    if (!t->km_first) ahead_add_image(&dq2, t->dk2, l->slab_k, m, t->k, l->ldd);
+    ahead_add_image(&dv2, t->k2_m, l->slab_k, m, t->k, l->ldd);
+    backward_ahead_sum(t, m, t->dk2, &t->to_dk2, &dq2);
     if (m + 1 < t->m) {
         ahead_add_image(&dk2, t->q_m, l->slab_m, m + 1, t->n, l->ldd);
         ahead_add_image(&dk2, t->k2t, l->slab_t, m + 1, t->d, l->ldk);
-        ahead_add(&dk2, (const real *)t->s + (m + 1) * l->ldk, l->slab_s * (ptrdiff_t)sizeof(real), t->n,
-                  t->k * (ptrdiff_t)sizeof(real));
-        ahead_add(&s2, (const real *)t->dp + m * l->ldk, l->slab_s * (ptrdiff_t)sizeof(real), t->n,
-                  t->k * (ptrdiff_t)sizeof(real));
+        ahead_add(&dk2, (const real *)t->s + (m + 1) * l->ldk, l->slab_s * size, t->n, t->k * size);
     }
     backward_product_m(t, m, t->q_m, t->k2t, t->s, &s2);
     if (needs_dscore(t->wanted)) backward_product_m(t, m, t->dy_m, t->v2t, t->dp, &dp2);
     backward_rows_m(t, m);
-    if (t->wanted & FLOYD_DV2) backward_sum_m(t, m, p_of(t), t->dy_m, t->dv2, &dv2);
+    if (t->wanted & FLOYD_DV2) backward_sum_m(t, m, p_of(t), t->dy_m, t->dv2, &t->to_dv2, &dv2);
     if (t->wanted & FLOYD_DQ) backward_dq_m(t, m, &dq2);
-    if (t->wanted & FLOYD_DK2) backward_sum_m(t, m, ds_of(t), t->q_m, t->dk2, &dk2);
-}
-
-/*
- * Where a product may add to a target's memory itself: rows of whole vectors in the accumulator's type, the last
- * time too when that is the output's.
- */
-static inline real *direct(const floyd_target *target, ptrdiff_t slab, ptrdiff_t columns)
-{
-    if (target->acc.column != 1 || columns % VL != 0) return NULL;
-    if (target->last && target->out.data != target->acc.data) return NULL;
-    return element(&target->acc, slab, 0, 0);
+    if (t->wanted & FLOYD_DK2) backward_sum_m(t, m, ds_of(t), t->q_m, t->dk2, &t->to_dk2, &dk2);
 }
 
 static void backward_dq_n(const floyd_backward_tile *t, ptrdiff_t n, ahead_list *next)
@@ -250,8 +268,16 @@ static void backward_last_n(const floyd_backward_tile *t, ptrdiff_t n)
     if (t->wanted & FLOYD_DV1) backward_sum_n(t, n, t->s, t->dy_m, &t->to_dv1, &dv1);
 }
 
+static void backward_images(const floyd_backward_tile *t)
+{
+    real *rows = t->wanted & FLOYD_DQ ? t->k2_m : NULL;
+    pack_km_images(&t->k2, t->k, t->m, t->d, t->layout, t->slab, rows, t->k2t);
+    if (needs_dscore(t->wanted)) pack_km_images(&t->v2, t->k, t->m, t->d, t->layout, t->slab, NULL, t->v2t);
+}
+
 static void backward_tile(const floyd_backward_tile *t)
 {
+    if (t->km_first) backward_images(t);
     for (ptrdiff_t n = 0; n < t->n; n++) backward_first_n(t, n);
     for (ptrdiff_t m = 0; m < t->m; m++) backward_m(t, m);
     for (ptrdiff_t n = 0; n < t->n; n++) backward_last_n(t, n);

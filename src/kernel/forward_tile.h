@@ -65,24 +65,45 @@ static void forward_softmax_m(const floyd_forward_tile *t, ptrdiff_t m)
     }
 }
 
+/* No other tile along n shares K2 and V2 with this one: their images are made one by one, where they are read. */
+static inline int forward_alone(const floyd_forward_tile *t)
+{
+    return t->km_first && t->km_last;
+}
+
+/* What the products of one m are to ask for: images, or the tensors that they are made from. */
+static void forward_ahead_m(const floyd_forward_tile *t, ptrdiff_t m, ahead_list *scores, ahead_list *values)
+{
+    const floyd_layout *l = t->layout;
+    if (forward_alone(t))
+        ahead_add_view(scores, &t->v2, m, t->k, t->d);
+    else
+        ahead_add_image(scores, t->v2_m, l->slab_k, m, t->k, l->ldd);
+    ahead_add_image(scores, t->y, l->slab_m, m, t->n, l->ldd);
+    if (m + 1 == t->m) return;
+    ahead_add_image(values, t->q_m, l->slab_m, m + 1, t->n, l->ldd);
+    if (forward_alone(t))
+        ahead_add_view(values, &t->k2, m + 1, t->k, t->d);
+    else
+        ahead_add_image(values, t->k2t, l->slab_t, m + 1, t->d, l->ldk);
+    ahead_add_rows(values, t->s, l->slab_s, m + 1, t->n, l->ldk, t->k);
+}
+
 static void forward_m(const floyd_forward_tile *t, ptrdiff_t m)
 {
     const floyd_layout *l = t->layout;
+    const int alone = forward_alone(t);
+    real *k2t = (real *)t->k2t + (alone ? 0 : m * l->slab_t), *v2 = (real *)t->v2_m + (alone ? 0 : m * l->slab_k);
     ahead_list during_scores = {0}, during_values = {0};
-    ahead_add_image(&during_scores, t->v2, l->slab_k, m, t->k, l->ldd);
-    ahead_add_image(&during_scores, t->y, l->slab_m, m, t->n, l->ldd);
-    if (m + 1 < t->m) {
-        ahead_add_image(&during_values, t->q_m, l->slab_m, m + 1, t->n, l->ldd);
-        ahead_add_image(&during_values, t->k2t, l->slab_t, m + 1, t->d, l->ldk);
-        ahead_add_rows(&during_values, t->s, l->slab_s, m + 1, t->n, l->ldk, t->k);
-    }
+    forward_ahead_m(t, m, &during_scores, &during_values);
+    if (alone) transpose_image(&t->k2, m, t->k, t->d, l, t->slab, k2t);
     const gemm scores = {.rows = t->n,
                          .columns = round_up(t->k, VL),
                          .depth = t->d,
                          .a = (const real *)t->q_m + m * l->slab_m,
                          .a_row = l->ldd,
                          .a_depth = 1,
-                         .b = (const real *)t->k2t + m * l->slab_t,
+                         .b = k2t,
                          .ldb = l->ldk,
                          .c = (real *)t->s + m * l->ldk,
                          .ldc = l->slab_s,
@@ -90,13 +111,14 @@ static void forward_m(const floyd_forward_tile *t, ptrdiff_t m)
                          .ahead = &during_scores};
     gemm_run(&scores);
     forward_softmax_m(t, m);
+    if (alone) pack_image(&t->v2, m, t->k, t->d, v2, l->ldd, l->ldd);
     const gemm values = {.rows = t->n,
                          .columns = round_up(t->d, VL),
                          .depth = t->k,
                          .a = t->slab,
                          .a_row = l->ldk,
                          .a_depth = 1,
-                         .b = (const real *)t->v2 + m * l->slab_k,
+                         .b = v2,
                          .ldb = l->ldd,
                          .c = (real *)t->y + m * l->slab_m,
                          .ldc = l->ldd,
@@ -133,6 +155,10 @@ static void forward_values_n(const floyd_forward_tile *t, ptrdiff_t n)
 static void forward_tile(const floyd_forward_tile *t)
 {
     for (ptrdiff_t n = 0; n < t->n; n++) forward_scores_n(t, n);
+    if (t->km_first && !forward_alone(t)) {
+        pack_km_images(&t->k2, t->k, t->m, t->d, t->layout, t->slab, NULL, t->k2t);
+        pack_km_images(&t->v2, t->k, t->m, t->d, t->layout, NULL, t->v2_m, NULL);
+    }
     for (ptrdiff_t m = 0; m < t->m; m++) forward_m(t, m);
     for (ptrdiff_t n = 0; n < t->n; n++) forward_values_n(t, n);
 }

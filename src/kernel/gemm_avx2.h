@@ -53,8 +53,9 @@
 /* One step of a block, its sums at first, and as operands. */
 #define FLOYD_ASM_STEP_5x2(axis, step)                                                                             \
     FLOYD_ASM_LOAD_2(step)                                                                                         \
-    FLOYD_ASM_ROW_2(axis, 0, step, "14") FLOYD_ASM_ROW_2(axis, 1, step, "15") FLOYD_ASM_ROW_2(axis, 2, step, "14") \
-        FLOYD_ASM_ROW_2(axis, 3, step, "15") FLOYD_ASM_ROW_2(axis, 4, step, "14")
+    FLOYD_ASM_ROW_2(axis, 0, step, "14")                                                                           \
+    FLOYD_ASM_ROW_2(axis, 1, step, "15")                                                                           \
+    FLOYD_ASM_ROW_2(axis, 2, step, "14") FLOYD_ASM_ROW_2(axis, 3, step, "15") FLOYD_ASM_ROW_2(axis, 4, step, "14")
 #define FLOYD_ASM_STEP_6x2(axis, step) FLOYD_ASM_STEP_5x2(axis, step) FLOYD_ASM_ROW_2(axis, 5, step, "15")
 #define FLOYD_ASM_STEP_3x3(axis, step)                                                                             \
     FLOYD_ASM_LOAD_3(step)                                                                                         \

@@ -29,7 +29,6 @@ static void read_stats(const floyd_view *src, ptrdiff_t slab, ptrdiff_t rows, vo
 const floyd_kernels FLOYD_NAME(floyd_kernels);
 const floyd_kernels FLOYD_NAME(floyd_kernels) = {.prefetch = prefetch,
                                                  .pack_pairs = pack_pairs_image,
-                                                 .pack_km = pack_km_images,
                                                  .merge = merge,
                                                  .merge_km = merge_km_image,
                                                  .read_stats = read_stats,

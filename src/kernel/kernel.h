@@ -6,7 +6,7 @@
  *
  * Images of a face, in real, rows padded with zeros to ldd (head axis) or ldk (pivot axis) reals:
  *   nm face   q_m, dy_m, y, dq [m][n][ldd]    slab_m apart
- *   km face   k2, v2, dk2, dv2 [m][k][ldd]  slab_k apart   k2t, v2t [m][d][ldk]            slab_t apart
+ *   km face   k2_m, v2_m, dk2, dv2 [m][k][ldd]  slab_k apart   k2t, v2t [m][d][ldk]        slab_t apart
  *   scores    s, dp [n][m][ldk]        slab_s apart
  * Slabs are padded so that the same row of many slabs does not fall into one set of the cache.
  */
@@ -54,13 +54,20 @@ typedef struct floyd_codes {
     ptrdiff_t slab, row; /* bytes from n to n+1 and from m to m+1; 0 broadcasts */
 } floyd_codes;
 
+/*
+ * Tiles of one m and k follow one another along n: the first one makes the images of K2 and V2 that the others
+ * read. One that is also the last keeps none, and adds dK2 and dV2 to their targets; of several, the caller does.
+ */
 typedef struct floyd_forward_tile {
     const floyd_layout *layout;
     ptrdiff_t n, m, k, d;
     double scale;
-    const void *q_m, *k2t, *v2;
+    int km_first, km_last;
+    const void *q_m;
     floyd_view k1, v1; /* [n][k][d] */
+    floyd_view k2, v2; /* [m][k][d] */
     floyd_codes codes;
+    void *k2t, *v2_m;
     void *s, *slab;  /* slab: see FLOYD_PAD */
     void *y;         /* in and out: sum of exp(S - max) * V so far */
     void *max, *sum; /* in and out, [m][n], rows `stat` apart; max = -inf: nothing yet */
@@ -73,19 +80,22 @@ typedef struct floyd_backward_tile {
     const floyd_layout *layout;
     ptrdiff_t n, m, k, d;
     double scale;
-    int zero_grad;     /* dS of fully masked rows is 0 at masked positions */
-    int wanted;        /* which gradients, FLOYD_DQ | ... */
-    int km_first;      /* dk2 and dv2 are overwritten */
-    floyd_view q, dy;  /* [n][m][d] */
-    floyd_view k1, v1; /* [n][k][d] */
-    const void *k2t, *v2t, *k2;
+    int zero_grad;         /* dS of fully masked rows is 0 at masked positions */
+    int wanted;            /* which gradients, FLOYD_DQ | ... */
+    int km_first, km_last; /* see floyd_forward_tile */
+    floyd_view q, dy;      /* [n][m][d] */
+    floyd_view k1, v1;     /* [n][k][d] */
+    floyd_view k2, v2;     /* [m][k][d] */
     floyd_codes codes;
     const void *max, *sum, *delta; /* [n][m], rows `stat` apart */
     ptrdiff_t stat;
-    void *q_m, *dy_m, *s, *dp, *dq;     /* scratch */
-    void *slab;                         /* scratch: see FLOYD_PAD */
-    void *dk2, *dv2;                    /* in and out */
-    floyd_target to_dq, to_dk1, to_dv1; /* [n][m][d], [n][k][d], [n][k][d] */
+    void *q_m, *dy_m, *s, *dp, *dq; /* scratch */
+    void *slab;                     /* scratch: see FLOYD_PAD */
+    void *k2t, *v2t, *k2_m;         /* in and out */
+    void *dk2, *dv2;                /* in and out */
+    floyd_target to_dq;             /* [n][m][d] */
+    floyd_target to_dk1, to_dv1;    /* [n][k][d] */
+    floyd_target to_dk2, to_dv2;    /* [m][k][d] */
 } floyd_backward_tile;
 
 typedef struct floyd_kernels {
@@ -94,12 +104,6 @@ typedef struct floyd_kernels {
     /* Row n of each slab of the image [m][n][ldd] of an nm face, from slab n of its tensor. */
     void (*pack_pairs)(const floyd_view *src, ptrdiff_t n, ptrdiff_t m, ptrdiff_t d, const floyd_layout *layout,
                        void *by_m);
-    /*
-     * The images of a km face from its tensor, [k][m][d]: images [m][k][ldd] and transposed [m][d][ldk]; either may
-     * be NULL. scratch: FLOYD_PAD rows of ldd reals.
-     */
-    void (*pack_km)(const floyd_view *src, ptrdiff_t k, ptrdiff_t m, ptrdiff_t d, const floyd_layout *layout,
-                    void *scratch, void *images, void *transposed);
     /* Adds rows x columns of tile (rows ld apart; NULL = zeros) to slab `slab` of a target. */
     void (*merge)(const floyd_target *target, ptrdiff_t slab, const void *tile, ptrdiff_t ld, ptrdiff_t rows,
                   ptrdiff_t columns);

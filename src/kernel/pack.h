@@ -184,20 +184,22 @@ static void transpose_image(const floyd_view *src, ptrdiff_t slab, ptrdiff_t row
         transpose_rows(src, slab, r, rows - r < VL ? rows - r : VL, columns, layout, scratch, dst + r);
 }
 
-/* Memory order: blocks of VL rows of k, in each along m. */
+/*
+ * The images of a km face from its view [m][k][d]: images [m][k][ldd] and transposed [m][d][ldk]; either may be
+ * NULL. In the order of memory, where m varies faster than k: blocks of VL rows of k, in each along m. scratch:
+ * FLOYD_PAD rows of ldd reals.
+ */
 static void pack_km_images(const floyd_view *src, ptrdiff_t k, ptrdiff_t m, ptrdiff_t d, const floyd_layout *l,
-                           void *scratch, void *images, void *transposed)
+                           real *scratch, real *images, real *transposed)
 {
-    const floyd_view across = {src->data, src->dtype, src->row, src->slab, src->column}; /* [m][k][d] */
     for (ptrdiff_t r = 0; r < k; r += VL) {
         const ptrdiff_t count = k - r < VL ? k - r : VL;
         for (ptrdiff_t i = 0; i < m; i++) {
-            const floyd_view rows = {element(&across, i, r, 0), src->dtype, 0, across.row, across.column};
+            const floyd_view rows = {element(src, i, r, 0), src->dtype, 0, src->row, src->column};
             for (ptrdiff_t j = r + VL; src->column == 1 && j < k && j < r + 2 * VL; j++)
-                fetch_row(element(&across, i, j, 0), (char *)element(src, 0, 0, d) - (char *)src->data);
-            if (transposed)
-                transpose_rows(&across, i, r, count, d, l, scratch, (real *)transposed + i * l->slab_t + r);
-            if (images) pack_image(&rows, 0, count, d, (real *)images + i * l->slab_k + r * l->ldd, l->ldd, l->ldd);
+                fetch_row(element(src, i, j, 0), (char *)element(src, 0, 0, d) - (char *)src->data);
+            if (transposed) transpose_rows(src, i, r, count, d, l, scratch, transposed + i * l->slab_t + r);
+            if (images) pack_image(&rows, 0, count, d, images + i * l->slab_k + r * l->ldd, l->ldd, l->ldd);
         }
     }
 }

@@ -159,7 +159,7 @@ static bool scratch_forward(floyd_plan *plan)
     size_t *total = &plan->scratch_bytes;
     bool overflow = !scratch_common(plan, n_tiles);
     s->y = add(total, n_tiles * m * l->slab_m, real, &overflow);
-    s->v2 = add(total, m * l->slab_k, real, &overflow);
+    s->v2_m = add(total, m * l->slab_k, real, &overflow);
     s->max = add(total, n_tiles * m * n, real, &overflow);
     s->sum = add(total, n_tiles * m * n, real, &overflow);
     return !overflow;
@@ -175,7 +175,7 @@ static bool scratch_backward(floyd_plan *plan)
     s->dy_m = add(total, m * l->slab_m, real, &overflow);
     s->dq = add(total, m * l->slab_m, real, &overflow);
     s->v2t = add(total, m * l->slab_t, real, &overflow);
-    s->k2 = add(total, m * l->slab_k, real, &overflow);
+    s->k2_m = add(total, m * l->slab_k, real, &overflow);
     s->dk2 = add(total, m * l->slab_k, real, &overflow);
     s->dv2 = add(total, m * l->slab_k, real, &overflow);
     s->dp = add(total, n * l->slab_s, real, &overflow);

@@ -25,7 +25,7 @@ int64_t floyd_axis_length(const floyd_axis *axis, int64_t tile);
 
 /* Buffers of one thread. Offsets in bytes from the thread's scratch. */
 typedef struct floyd_scratch {
-    size_t q_m, dy_m, y, dq, k2t, v2t, k2, v2, dk2, dv2, s, dp, slab, max, sum, codes;
+    size_t q_m, dy_m, y, dq, k2t, v2t, k2_m, v2_m, dk2, dv2, s, dp, slab, max, sum, codes;
 } floyd_scratch;
 
 /* Buffers of one head in flight (backward). Offsets in bytes from the slot. */

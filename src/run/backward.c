@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The backward of one task: a part of each axis. For each tile of k and m, K2 and V2 are packed and dK2 and dV2
- * gathered in scratch while the tiles of n go by; dQ, dK1 and dV1 are merged tile by tile.
+ * The backward of one task: a part of each axis. For each tile of k and m, images of K2 and V2 are kept and dK2 and
+ * dV2 gathered in scratch while the tiles of n go by; dQ, dK1 and dV1 are merged tile by tile.
  *
  * A tile that is masked everywhere adds exactly nothing unless one of its rows is masked along all of k; it is then
  * left out, and only first and last visits to its faces are made, with nothing to add.
@@ -14,8 +14,8 @@ typedef struct backward_task {
     char *scratch, *slot;
     floyd_span m, k;
     bool nm_first, nm_last, nk_first, nk_last; /* first and last visits to the faces of the tiles at hand */
-    bool km_packed;                            /* K2 and V2 are packed */
     bool km_summed;                            /* dK2 and dV2 hold something */
+    bool km_merged;                            /* or were sent on by the only tile along n */
 } backward_task;
 
 static char *at(const backward_task *t, size_t offset)
@@ -107,32 +107,32 @@ static bool rows_live(const backward_task *t, floyd_span n)
 
 /* ---- the (k,m) face ------------------------------------------------------------------------------- */
 
-static void pack_km(backward_task *t)
+static floyd_view pivots(const backward_task *t, floyd_role role)
 {
-    const floyd_run *run = t->run;
-    const floyd_scratch *s = &run->plan->scratch;
-    if (t->km_packed) return;
-    char *rows = wants(t, FLOYD_ROLE_DQ) ? at(t, s->k2) : NULL;
-    floyd_pack_km(run, FLOYD_ROLE_K2, t->task->head, t->k, t->m, at(t, s->slab), rows, at(t, s->k2t));
-    if (wants_dscore(t))
-        floyd_pack_km(run, FLOYD_ROLE_V2, t->task->head, t->k, t->m, at(t, s->slab), NULL, at(t, s->v2t));
-    t->km_packed = true;
+    return floyd_view_of(t->run->problem, role, t->task->head, 3, t->m.begin, 2, t->k.begin);
 }
 
+/* With slabs along m, rows along k: slab_axis 3; or the other way, as memory has it: slab_axis 2. */
+static floyd_target to_pivots(const backward_task *t, floyd_role role, int slab_axis)
+{
+    const bool first = t->task->visit_km == 0, last = t->task->visit_km == t->run->plan->n.parts - 1;
+    if (slab_axis == 2) return target_of(t, role, 2, t->k.begin, 3, t->m.begin, first, last);
+    return target_of(t, role, 3, t->m.begin, 2, t->k.begin, first, last);
+}
+
+/* Sends dK2 or dV2 on from its images. */
 static void merge_km(const backward_task *t, floyd_role role, size_t offset)
 {
     const floyd_run *run = t->run;
-    const floyd_plan *plan = run->plan;
     if (!wants(t, role)) return;
-    const bool first = t->task->visit_km == 0, last = t->task->visit_km == plan->n.parts - 1;
-    const floyd_target target = target_of(t, role, 2, t->k.begin, 3, t->m.begin, first, last);
+    const floyd_target target = to_pivots(t, role, 2);
     run->kernels->merge_km(&target, t->km_summed ? at(t, offset) : NULL, t->k.length, t->m.length, run->problem->D,
-                           &plan->layout);
+                           &run->plan->layout);
 }
 
 /* ---- one tile -------------------------------------------------------------------------------------- */
 
-static floyd_backward_tile tile_of(const backward_task *t, floyd_span n)
+static floyd_backward_tile tile_of(const backward_task *t, floyd_span n, bool km_last)
 {
     const floyd_run *run = t->run;
     const floyd_problem *p = run->problem;
@@ -149,15 +149,18 @@ static floyd_backward_tile tile_of(const backward_task *t, floyd_span n)
         .zero_grad = p->zero_grad,
         .wanted = wanted(p),
         .km_first = !t->km_summed,
+        .km_last = km_last,
         .q_m = at(t, s->q_m),
         .dy_m = at(t, s->dy_m),
         .k2t = at(t, s->k2t),
         .v2t = at(t, s->v2t),
-        .k2 = at(t, s->k2),
+        .k2_m = at(t, s->k2_m),
         .q = pairs(t, FLOYD_ROLE_Q, n),
         .dy = pairs(t, FLOYD_ROLE_DY, n),
         .k1 = floyd_view_of(p, FLOYD_ROLE_K1, head, 2, n.begin, 3, k),
         .v1 = floyd_view_of(p, FLOYD_ROLE_V1, head, 2, n.begin, 3, k),
+        .k2 = pivots(t, FLOYD_ROLE_K2),
+        .v2 = pivots(t, FLOYD_ROLE_V2),
         .max = stat(t, slot->max, n.begin),
         .sum = stat(t, slot->sum, n.begin),
         .delta = stat(t, slot->delta, n.begin),
@@ -171,6 +174,8 @@ static floyd_backward_tile tile_of(const backward_task *t, floyd_span n)
         .to_dq = target_of(t, FLOYD_ROLE_DQ, 2, n.begin, 3, m, t->nm_first, t->nm_last),
         .to_dk1 = target_of(t, FLOYD_ROLE_DK1, 2, n.begin, 3, k, t->nk_first, t->nk_last),
         .to_dv1 = target_of(t, FLOYD_ROLE_DV1, 2, n.begin, 3, k, t->nk_first, t->nk_last),
+        .to_dk2 = to_pivots(t, FLOYD_ROLE_DK2, 3),
+        .to_dv2 = to_pivots(t, FLOYD_ROLE_DV2, 3),
     };
 }
 
@@ -185,11 +190,11 @@ static void skip_tile(const backward_task *t, const floyd_backward_tile *tile)
     }
 }
 
-static void run_tile(backward_task *t, floyd_span n)
+static void run_tile(backward_task *t, floyd_span n, bool km_last)
 {
     const floyd_run *run = t->run;
     const floyd_plan *plan = run->plan;
-    floyd_backward_tile tile = tile_of(t, n);
+    floyd_backward_tile tile = tile_of(t, n, km_last);
     const floyd_masked masked = floyd_mask_tile(run->problem, &plan->layout, t->task->head, n, t->m, t->k,
                                                 (uint8_t *)at(t, plan->scratch.codes), &tile.codes);
     if (t->nm_first) gather_stats(t, n);
@@ -197,9 +202,9 @@ static void run_tile(backward_task *t, floyd_span n)
         skip_tile(t, &tile);
         return;
     }
-    pack_km(t);
     run->kernels->backward_tile(&tile);
     t->km_summed = true;
+    t->km_merged = tile.km_first && tile.km_last;
 }
 
 static void run_task(const floyd_run *run, const floyd_task *task, char *scratch)
@@ -219,9 +224,10 @@ static void run_task(const floyd_run *run, const floyd_task *task, char *scratch
             t->nm_last = task->k == plan->k.parts - 1 && k == k_end - 1;
             t->nk_first = task->visit_nk == 0 && m == m_begin;
             t->nk_last = task->visit_nk == plan->m.parts - 1 && m == m_end - 1;
-            t->km_packed = t->km_summed = false;
+            t->km_summed = t->km_merged = false;
             for (int64_t n = floyd_axis_part(&plan->n, task->n); n < n_end; n++)
-                run_tile(t, floyd_span_of(&plan->n, n));
+                run_tile(t, floyd_span_of(&plan->n, n), n == n_end - 1);
+            if (t->km_merged) continue;
             merge_km(t, FLOYD_ROLE_DK2, plan->scratch.dk2);
             merge_km(t, FLOYD_ROLE_DV2, plan->scratch.dv2);
         }

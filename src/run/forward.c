@@ -2,7 +2,7 @@
 /*
  * The forward of one task: a few tiles of n and one of m, summed over all of k.
  *
- * K2 and V2 of a tile of k are packed once for all tiles of n. Tiles of k go in order, but those that are masked
+ * The images of K2 and V2 of a tile of k serve all tiles of n. Tiles of k go in order, but those that are masked
  * everywhere wait: once every row has met an ordinary score they weigh exactly nothing and are left out. Rows that
  * are masked along all of k never meet one, and so get their average in the second pass.
  */
@@ -15,7 +15,7 @@ typedef struct forward_task {
     char *scratch;
     int64_t head, n_first, n_count; /* tiles */
     floyd_span m;
-    int64_t packed_k; /* the tile of k whose K2 and V2 are packed; -1: none */
+    int64_t imaged_k; /* the tile of k whose K2 and V2 have images; -1: none */
 } forward_task;
 
 static char *at(const forward_task *t, size_t offset, int64_t reals)
@@ -37,7 +37,7 @@ static floyd_forward_tile tile_of(const forward_task *t, int64_t i)
                                 .scale = t->run->problem->scale,
                                 .q_m = at(t, s->q_m, i * m * l->slab_m),
                                 .k2t = at(t, s->k2t, 0),
-                                .v2 = at(t, s->v2, 0),
+                                .v2_m = at(t, s->v2_m, 0),
                                 .s = at(t, s->s, 0),
                                 .slab = at(t, s->slab, 0),
                                 .y = at(t, s->y, i * m * l->slab_m),
@@ -77,19 +77,19 @@ static void end(const forward_task *t, int64_t i)
                                  p->tensor[FLOYD_ROLE_SUM].size[4]);
 }
 
-static void compute(forward_task *t, floyd_forward_tile *tile, floyd_span n, floyd_span k, int64_t k_tile)
+static void compute(forward_task *t, floyd_forward_tile *tile, floyd_span n, floyd_span k, int64_t k_tile,
+                    bool km_last)
 {
     const floyd_run *run = t->run;
-    const floyd_scratch *s = &run->plan->scratch;
-    if (t->packed_k != k_tile) {
-        floyd_pack_km(run, FLOYD_ROLE_K2, t->head, k, t->m, at(t, s->slab, 0), NULL, at(t, s->k2t, 0));
-        floyd_pack_km(run, FLOYD_ROLE_V2, t->head, k, t->m, NULL, at(t, s->v2, 0), NULL);
-        t->packed_k = k_tile;
-    }
+    tile->km_first = t->imaged_k != k_tile;
+    tile->km_last = km_last;
     tile->k = k.length;
     tile->k1 = floyd_view_of(run->problem, FLOYD_ROLE_K1, t->head, 2, n.begin, 3, k.begin);
     tile->v1 = floyd_view_of(run->problem, FLOYD_ROLE_V1, t->head, 2, n.begin, 3, k.begin);
+    tile->k2 = floyd_view_of(run->problem, FLOYD_ROLE_K2, t->head, 3, t->m.begin, 2, k.begin);
+    tile->v2 = floyd_view_of(run->problem, FLOYD_ROLE_V2, t->head, 3, t->m.begin, 2, k.begin);
     run->kernels->forward_tile(tile);
+    t->imaged_k = km_last ? -1 : k_tile; /* of the only tile along n, images are not kept */
 }
 
 /* One tile of k for every tile of n. In the first pass those not masked everywhere; in the second the others. */
@@ -107,7 +107,7 @@ static bool pass(forward_task *t, int64_t k_tile, bool masked_ones)
                             FLOYD_ALL_MASKED;
         left |= masked;
         if (masked != masked_ones || (masked && run->kernels->forward_settled(&tile))) continue;
-        compute(t, &tile, n, k, k_tile);
+        compute(t, &tile, n, k, k_tile, i == t->n_count - 1);
     }
     return left;
 }
@@ -122,7 +122,7 @@ static void run_task(const floyd_run *run, const floyd_task *task, char *scratch
                       .n_first = first,
                       .n_count = floyd_axis_part(&plan->n, task->n + 1) - first,
                       .m = floyd_span_of(&plan->m, task->m),
-                      .packed_k = -1};
+                      .imaged_k = -1};
     bool left = false;
     for (int64_t i = 0; i < t.n_count; i++) begin(&t, i);
     for (int64_t k = 0; k < plan->k.tiles; k++) left |= pass(&t, k, false);

@@ -52,9 +52,4 @@ typedef enum floyd_masked { FLOYD_NONE_MASKED, FLOYD_SOME_MASKED, FLOYD_ALL_MASK
 floyd_masked floyd_mask_tile(const floyd_problem *problem, const floyd_layout *layout, int64_t head, floyd_span n,
                              floyd_span m, floyd_span k, uint8_t *buffer, floyd_codes *codes);
 
-/* Packs K2 or V2 (role) for each m of a tile: by rows into `rows` and transposed into `columns`; either may be
- * NULL. */
-void floyd_pack_km(const floyd_run *run, floyd_role role, int64_t head, floyd_span k, floyd_span m, char *slab,
-                   char *rows, char *columns);
-
 #endif

@@ -66,10 +66,3 @@ floyd_masked floyd_mask_tile(const floyd_problem *p, const floyd_layout *layout,
     if (masked == 0) return FLOYD_NONE_MASKED;
     return masked == slabs * rows * k.length ? FLOYD_ALL_MASKED : FLOYD_SOME_MASKED;
 }
-
-void floyd_pack_km(const floyd_run *run, floyd_role role, int64_t head, floyd_span k, floyd_span m, char *slab,
-                   char *rows, char *columns)
-{
-    const floyd_view from = floyd_view_of(run->problem, role, head, 2, k.begin, 3, m.begin);
-    run->kernels->pack_km(&from, k.length, m.length, run->problem->D, &run->plan->layout, slab, rows, columns);
-}
