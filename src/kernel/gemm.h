@@ -5,7 +5,7 @@
  * B and C have their columns in vector lanes; A is read one value at a time and broadcast. An element of C gains
  * one chain of fused multiply-adds from 0 for each GEMM_CHAIN steps of depth, in order, whatever the blocking: so
  * blocking changes no bit, and the error of a long head grows with its chains and not with its length. Blocks of 6
- * rows x 2 vectors, or 4 x 3, fill 12 of AVX2's 16 registers, enough to hide the latency of two multiply-adds a
+ * rows x 2 vectors, 4 x 3 or 12 x 1 fill 12 of AVX2's 16 registers, enough to hide the latency of two multiply-adds a
  * cycle; 12 x 2 and 8 x 3 do so with AVX-512. An odd number of vectors ends in a block of 3: one of 1 would wait
  * for its own sums.
  */
@@ -15,7 +15,7 @@
 #include "ahead.h"
 #include "vec.h"
 
-enum { GEMM_CHAIN = 64, GEMM_VECTORS = 3 /* of columns in a block, at most */ };
+enum { GEMM_CHAIN = 64, GEMM_VECTORS = 3 /* of columns in a block, at most */, GEMM_ROWS = 12 /* likewise */ };
 
 #ifdef FLOYD_VEC_AVX2_H
 #include "gemm_avx2.h"
@@ -163,31 +163,34 @@ typedef void gemm_function(const gemm *g, gemm_region region);
 #define FLOYD_GEMM_EACH_8(X, NV) FLOYD_GEMM_EACH_6(X, NV) X(7, NV) X(8, NV)
 #define FLOYD_GEMM_EACH_12(X, NV) FLOYD_GEMM_EACH_8(X, NV) X(9, NV) X(10, NV) X(11, NV) X(12, NV)
 #ifdef FLOYD_VEC_AVX512_H
-#define FLOYD_GEMM_EACH FLOYD_GEMM_EACH_12
+enum { GEMM_ROWS_OF_2 = 12, GEMM_ROWS_OF_3 = 8 };
+#define FLOYD_GEMM_EACH_OF_2 FLOYD_GEMM_EACH_12
 #define FLOYD_GEMM_EACH_OF_3 FLOYD_GEMM_EACH_8
 #else
-#define FLOYD_GEMM_EACH FLOYD_GEMM_EACH_6
+enum { GEMM_ROWS_OF_2 = 6, GEMM_ROWS_OF_3 = 4 };
+#define FLOYD_GEMM_EACH_OF_2 FLOYD_GEMM_EACH_6
 #define FLOYD_GEMM_EACH_OF_3 FLOYD_GEMM_EACH_4
 #endif
-FLOYD_GEMM_EACH(FLOYD_GEMM_BLOCK, 1)
-FLOYD_GEMM_EACH(FLOYD_GEMM_BLOCK, 2)
+FLOYD_GEMM_EACH_12(FLOYD_GEMM_BLOCK, 1)
+FLOYD_GEMM_EACH_OF_2(FLOYD_GEMM_BLOCK, 2)
 FLOYD_GEMM_EACH_OF_3(FLOYD_GEMM_BLOCK, 3)
 
 #define FLOYD_GEMM_ENTRY(MR, NV) gemm_blocks_##MR##x##NV,
-static gemm_function *const gemm_table[GEMM_VECTORS][GEMM_ROWS] = {{FLOYD_GEMM_EACH(FLOYD_GEMM_ENTRY, 1)},
-                                                                   {FLOYD_GEMM_EACH(FLOYD_GEMM_ENTRY, 2)},
+static gemm_function *const gemm_table[GEMM_VECTORS][GEMM_ROWS] = {{FLOYD_GEMM_EACH_12(FLOYD_GEMM_ENTRY, 1)},
+                                                                   {FLOYD_GEMM_EACH_OF_2(FLOYD_GEMM_ENTRY, 2)},
                                                                    {FLOYD_GEMM_EACH_OF_3(FLOYD_GEMM_ENTRY, 3)}};
 
 /*
  * `across` times so many vectors of columns. Rows are cut into as few blocks as can be, alike in size: thin ones
  * cannot hide the latency.
  */
-static void gemm_panels(const gemm *g, ptrdiff_t vectors, ptrdiff_t column, ptrdiff_t across)
+__attribute__((always_inline)) static inline void gemm_panels(const gemm *g, const int NV, const int most,
+                                                              ptrdiff_t column, ptrdiff_t across)
 {
-    const ptrdiff_t most = vectors == 3 ? GEMM_ROWS * 2 / 3 : GEMM_ROWS, blocks = (g->rows + most - 1) / most;
-    if (blocks == 0 || across == 0) return;
-    const ptrdiff_t each = g->rows / blocks, longer = g->rows % blocks;
-    gemm_function *const *table = gemm_table[vectors - 1];
+    const unsigned rows = (unsigned)g->rows, blocks = (rows + (unsigned)most - 1) / (unsigned)most;
+    if (rows == 0) return;
+    gemm_function *const *table = gemm_table[NV - 1];
+    const unsigned each = blocks == 1 ? rows : rows / blocks, longer = rows - each * blocks;
     if (longer > 0) table[each](g, (gemm_region){0, column, longer, across});
     table[each - 1](g, (gemm_region){longer * (each + 1), column, blocks - longer, across});
 }
@@ -195,25 +198,29 @@ static void gemm_panels(const gemm *g, ptrdiff_t vectors, ptrdiff_t column, ptrd
 static void gemm_chain(const gemm *g)
 {
     const ptrdiff_t vectors = g->columns / VL, wide = vectors % 2 && vectors > 1 ? vectors - 3 : vectors / 2 * 2;
-    gemm_panels(g, 2, 0, wide / 2);
-    if (wide < vectors) gemm_panels(g, vectors - wide, wide * VL, 1);
+    if (wide > 0) gemm_panels(g, 2, GEMM_ROWS_OF_2, 0, wide / 2);
+    if (vectors - wide == 1) gemm_panels(g, 1, GEMM_ROWS, wide * VL, 1);
+    if (vectors - wide == 3) gemm_panels(g, 3, GEMM_ROWS_OF_3, wide * VL, 1);
 }
 
+/* C (+)= A * B, chain by chain. */
 static void gemm_run(const gemm *g)
 {
+    if (g->depth <= GEMM_CHAIN) {
+        gemm_chain(g);
+        return;
+    }
     gemm part = *g;
-    for (ptrdiff_t left = g->depth; left > GEMM_CHAIN; left -= GEMM_CHAIN) {
-        part.depth = GEMM_CHAIN;
-        part.last = 0; /* not yet */
+    part.last = 0; /* not yet */
+    for (ptrdiff_t left = g->depth; left > 0; left -= GEMM_CHAIN) {
+        part.depth = left < GEMM_CHAIN ? left : GEMM_CHAIN;
+        if (left <= GEMM_CHAIN) part.last = g->last;
         gemm_chain(&part);
         part.a += GEMM_CHAIN * part.a_depth;
         part.b += GEMM_CHAIN * part.ldb;
-        part.depth = left - GEMM_CHAIN;
         part.accumulate = 1;
         part.also = NULL;
-        part.last = g->last;
     }
-    gemm_chain(&part);
 }
 
 #endif

@@ -5,7 +5,6 @@
  * tail of every exported name, such as avx2_f32).
  *
  *   vec, VL              VL reals; VL is 32 or 64 bytes of them
- *   GEMM_ROWS            rows of a full block of a product (gemm.h)
  *   vmask                one truth value per lane
  *   vfma(a,b,c)          a*b + c, rounded once where the processor can
  *   vmax(a,b)            a > b ? a : b, so b where either is NaN; vmin likewise

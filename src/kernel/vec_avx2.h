@@ -5,7 +5,6 @@
 
 #include "vec_x86.h"
 
-enum { GEMM_ROWS = 6 }; /* 6 x 2 sums, two vectors of B and two values of A in 16 registers */
 
 #ifdef FLOYD_REAL_F64
 

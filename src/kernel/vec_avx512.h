@@ -5,7 +5,6 @@
 
 #include "vec_x86.h"
 
-enum { GEMM_ROWS = 12 }; /* 12 x 2 sums, two vectors of B and a value of A in 32 registers */
 
 #ifdef FLOYD_REAL_F64
 

@@ -46,7 +46,6 @@ typedef struct vmask {
     vpart_mask p[PARTS];
 } vmask;
 
-enum { GEMM_ROWS = 6 };
 
 #define FLOYD_EACH_PART for (int i = 0; i < PARTS; i++)
 
