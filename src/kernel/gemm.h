@@ -5,8 +5,8 @@
  * B and C have their columns in vector lanes; A is read one value at a time and broadcast. An element of C gains
  * one chain of fused multiply-adds from 0 for each GEMM_CHAIN steps of depth, in order, whatever the blocking: so
  * blocking changes no bit, and the error of a long head grows with its chains and not with its length. Blocks of 6
- * rows x 2 vectors, 4 x 3 or 12 x 1 fill 12 of AVX2's 16 registers, enough to hide the latency of two multiply-adds a
- * cycle; 12 x 2 and 8 x 3 do so with AVX-512. An odd number of vectors ends in a block of 3: one of 1 would wait
+ * rows x 2 vectors, 4 x 3 or 12 x 1 fill 12 of AVX2's 16 registers, enough to hide the latency of two multiply-adds
+ * a cycle; 12 x 2 and 8 x 3 do so with AVX-512. An odd number of vectors ends in a block of 3: one of 1 would wait
  * for its own sums.
  */
 #ifndef FLOYD_GEMM_H

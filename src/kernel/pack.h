@@ -77,6 +77,15 @@ static inline vec load_lanes(const void *p, floyd_dtype dtype, ptrdiff_t column)
     return vload((const real *)p + column);
 }
 
+/* The first count < VL of them, and zeros. */
+static inline vec load_part(const void *p, floyd_dtype dtype, ptrdiff_t column, ptrdiff_t count)
+{
+    if (dtype == FLOYD_REAL_DTYPE) return vload_part((const real *)p + column, count);
+    uint16_t lane[VL] = {0};
+    for (ptrdiff_t i = 0; i < count; i++) lane[i] = ((const uint16_t *)p)[column + i];
+    return load_lanes(lane, dtype, 0);
+}
+
 static inline vec quiet(vec value)
 {
     return vselect(visnan(value), vset(FLOYD_NAN), value);
@@ -105,6 +114,17 @@ static inline void store_lanes(void *p, floyd_dtype dtype, ptrdiff_t column, vec
     vstore((real *)p + column, value);
 }
 
+static inline void store_part(void *p, floyd_dtype dtype, ptrdiff_t column, vec value, ptrdiff_t count)
+{
+    if (dtype == FLOYD_REAL_DTYPE) {
+        vstore_part((real *)p + column, quiet(value), count);
+        return;
+    }
+    uint16_t lane[VL];
+    store_lanes(lane, dtype, 0, value);
+    for (ptrdiff_t i = 0; i < count; i++) ((uint16_t *)p)[column + i] = lane[i];
+}
+
 /* Calls body once per dtype with the dtype a constant, so that loops inside hold no branch on it. */
 #ifdef FLOYD_REAL_F64
 #define FLOYD_FOR_DTYPE(dtype, call, ...) call(FLOYD_F64, __VA_ARGS__)
@@ -124,8 +144,10 @@ __attribute__((always_inline)) static inline void pack_rows(const floyd_dtype dt
     for (ptrdiff_t r = 0; r < rows; r++, dst += ld) {
         const void *from = element(src, slab, r, 0);
         ptrdiff_t c = 0;
-        if (src->column == 1)
+        if (src->column == 1) {
             for (; c + VL <= columns; c += VL) vstore(dst + c, load_lanes(from, dtype, c));
+            if (c < columns) vstore(dst + c, load_part(from, dtype, c, columns - c)), c += VL;
+        }
         for (; c < columns; c++) dst[c] = load_one(element(src, slab, r, c), dtype);
         for (; c < padded; c++) dst[c] = 0;
     }
@@ -206,6 +228,23 @@ static void pack_km_images(const floyd_view *src, ptrdiff_t k, ptrdiff_t m, ptrd
 
 /* ---- sums to memory ------------------------------------------------------------------------------ */
 
+/* The first count <= VL lanes from column c on; add and acc may be NULL. */
+__attribute__((always_inline)) static inline void merge_lanes(const floyd_dtype dtype, const floyd_target *t,
+                                                              const real *add, const real *acc, void *out,
+                                                              ptrdiff_t c, const ptrdiff_t count)
+{
+    vec sum = add ? vload(add + c) : vset(0);
+    if (acc) sum = vadd(count == VL ? vload(acc + c) : vload_part(acc + c, count), sum);
+    if (t->last && count == VL)
+        store_lanes(out, dtype, c, vadd(sum, vset(0)));
+    else if (t->last)
+        store_part(out, dtype, c, vadd(sum, vset(0)), count);
+    else if (count == VL)
+        vstore((real *)out + c, sum);
+    else
+        vstore_part((real *)out + c, sum, count);
+}
+
 /*
  * acc + tile, to acc or, the last time, to out. Adding +0 then makes -0 +0: so a tile that adds nothing and one
  * that was skipped leave the same bits.
@@ -218,16 +257,13 @@ __attribute__((always_inline)) static inline void merge_rows(const floyd_dtype d
     const int lanes = to->column == 1 && (t->first || t->acc.column == 1);
     for (ptrdiff_t r = 0; r < rows; r++) {
         const real *add = tile ? tile + r * ld : NULL;
-        const void *acc = t->first ? NULL : element(&t->acc, slab, r, 0);
+        const real *acc = t->first ? NULL : element(&t->acc, slab, r, 0);
         void *out = element(to, slab, r, 0);
         ptrdiff_t c = 0;
-        for (; lanes && c + VL <= columns; c += VL) {
-            vec sum = add ? vload(add + c) : vset(0);
-            if (acc) sum = vadd(vload((const real *)acc + c), sum);
-            if (t->last)
-                store_lanes(out, dtype, c, vadd(sum, vset(0)));
-            else
-                vstore((real *)out + c, sum);
+        for (; lanes && c + VL <= columns; c += VL) merge_lanes(dtype, t, add, acc, out, c, VL);
+        if (lanes && c < columns) {
+            merge_lanes(dtype, t, add, acc, out, c, columns - c);
+            c = columns;
         }
         for (; c < columns; c++) {
             real sum = add ? add[c] : 0;

@@ -5,6 +5,7 @@
  * tail of every exported name, such as avx2_f32).
  *
  *   vec, VL              VL reals; VL is 32 or 64 bytes of them
+ *   vload_part(p,count)  the first count < VL lanes, which are all that is read, and zeros; vstore_part likewise
  *   vmask                one truth value per lane
  *   vfma(a,b,c)          a*b + c, rounded once where the processor can
  *   vmax(a,b)            a > b ? a : b, so b where either is NaN; vmin likewise

@@ -5,7 +5,6 @@
 
 #include "vec_x86.h"
 
-
 #ifdef FLOYD_REAL_F64
 
 typedef __m256d vec;
@@ -19,6 +18,18 @@ static inline vec vload(const real *p)
 static inline void vstore(real *p, vec a)
 {
     _mm256_storeu_pd(p, a);
+}
+static inline __m256i first_lanes(ptrdiff_t count)
+{
+    return _mm256_cmpgt_epi64(_mm256_set1_epi64x(count), _mm256_setr_epi64x(0, 1, 2, 3));
+}
+static inline vec vload_part(const real *p, ptrdiff_t count)
+{
+    return _mm256_maskload_pd(p, first_lanes(count));
+}
+static inline void vstore_part(real *p, vec a, ptrdiff_t count)
+{
+    _mm256_maskstore_pd(p, first_lanes(count), a);
 }
 static inline vec vset(real a)
 {
@@ -124,6 +135,18 @@ static inline vec vload(const real *p)
 static inline void vstore(real *p, vec a)
 {
     _mm256_storeu_ps(p, a);
+}
+static inline __m256i first_lanes(ptrdiff_t count)
+{
+    return _mm256_cmpgt_epi32(_mm256_set1_epi32((int)count), _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7));
+}
+static inline vec vload_part(const real *p, ptrdiff_t count)
+{
+    return _mm256_maskload_ps(p, first_lanes(count));
+}
+static inline void vstore_part(real *p, vec a, ptrdiff_t count)
+{
+    _mm256_maskstore_ps(p, first_lanes(count), a);
 }
 static inline vec vset(real a)
 {

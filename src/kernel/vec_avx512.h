@@ -5,7 +5,6 @@
 
 #include "vec_x86.h"
 
-
 #ifdef FLOYD_REAL_F64
 
 typedef __m512d vec;
@@ -19,6 +18,14 @@ static inline vec vload(const real *p)
 static inline void vstore(real *p, vec a)
 {
     _mm512_storeu_pd(p, a);
+}
+static inline vec vload_part(const real *p, ptrdiff_t count)
+{
+    return _mm512_maskz_loadu_pd((vmask)((1u << count) - 1), p);
+}
+static inline void vstore_part(real *p, vec a, ptrdiff_t count)
+{
+    _mm512_mask_storeu_pd(p, (vmask)((1u << count) - 1), a);
 }
 static inline vec vset(real a)
 {
@@ -105,6 +112,14 @@ static inline vec vload(const real *p)
 static inline void vstore(real *p, vec a)
 {
     _mm512_storeu_ps(p, a);
+}
+static inline vec vload_part(const real *p, ptrdiff_t count)
+{
+    return _mm512_maskz_loadu_ps((vmask)((1u << count) - 1), p);
+}
+static inline void vstore_part(real *p, vec a, ptrdiff_t count)
+{
+    _mm512_mask_storeu_ps(p, (vmask)((1u << count) - 1), a);
 }
 static inline vec vset(real a)
 {

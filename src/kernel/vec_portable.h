@@ -46,7 +46,6 @@ typedef struct vmask {
     vpart_mask p[PARTS];
 } vmask;
 
-
 #define FLOYD_EACH_PART for (int i = 0; i < PARTS; i++)
 
 static inline vec vload(const real *p)
@@ -58,6 +57,18 @@ static inline vec vload(const real *p)
 static inline void vstore(real *p, vec a)
 {
     FLOYD_EACH_PART memcpy(p + i * PL, &a.p[i], FLOYD_PART_BYTES);
+}
+static inline vec vload_part(const real *p, ptrdiff_t count)
+{
+    real lane[VL] = {0};
+    for (ptrdiff_t i = 0; i < count; i++) lane[i] = p[i];
+    return vload(lane);
+}
+static inline void vstore_part(real *p, vec a, ptrdiff_t count)
+{
+    real lane[VL];
+    vstore(lane, a);
+    for (ptrdiff_t i = 0; i < count; i++) p[i] = lane[i];
 }
 static inline vec vset(real a)
 {

@@ -207,29 +207,42 @@ static void run_tile(backward_task *t, floyd_span n, bool km_last)
     t->km_merged = tile.km_first && tile.km_last;
 }
 
+/* One span of k and one tile of m, for all tiles of n. */
+static void run_pivots(backward_task *t)
+{
+    const floyd_plan *plan = t->run->plan;
+    const int64_t end = floyd_axis_part(&plan->n, t->task->n + 1);
+    t->km_summed = t->km_merged = false;
+    for (int64_t n = floyd_axis_part(&plan->n, t->task->n); n < end; n++)
+        run_tile(t, floyd_span_of(&plan->n, n), n == end - 1);
+    if (t->km_merged) return;
+    merge_km(t, FLOYD_ROLE_DK2, plan->scratch.dk2);
+    merge_km(t, FLOYD_ROLE_DV2, plan->scratch.dv2);
+}
+
 static void run_task(const floyd_run *run, const floyd_task *task, char *scratch)
 {
     const floyd_plan *plan = run->plan;
     backward_task state = {
         .run = run, .task = task, .scratch = scratch, .slot = run->slots + (size_t)task->slot * plan->slot_bytes};
     backward_task *t = &state;
-    const int64_t n_end = floyd_axis_part(&plan->n, task->n + 1), m_end = floyd_axis_part(&plan->m, task->m + 1);
-    const int64_t k_end = floyd_axis_part(&plan->k, task->k + 1);
-    const int64_t m_begin = floyd_axis_part(&plan->m, task->m), k_begin = floyd_axis_part(&plan->k, task->k);
+    const floyd_span n =
+        floyd_span_of_tiles(&plan->n, floyd_axis_part(&plan->n, task->n), floyd_axis_part(&plan->n, task->n + 1));
+    const int64_t m_begin = floyd_axis_part(&plan->m, task->m), m_end = floyd_axis_part(&plan->m, task->m + 1);
+    const int64_t k_begin = floyd_axis_part(&plan->k, task->k), k_end = floyd_axis_part(&plan->k, task->k + 1);
     for (int64_t k = k_begin; k < k_end; k++)
         for (int64_t m = m_begin; m < m_end; m++) {
-            t->k = floyd_span_of(&plan->k, k);
             t->m = floyd_span_of(&plan->m, m);
-            t->nm_first = task->k == 0 && k == k_begin;
-            t->nm_last = task->k == plan->k.parts - 1 && k == k_end - 1;
             t->nk_first = task->visit_nk == 0 && m == m_begin;
             t->nk_last = task->visit_nk == plan->m.parts - 1 && m == m_end - 1;
-            t->km_summed = t->km_merged = false;
-            for (int64_t n = floyd_axis_part(&plan->n, task->n); n < n_end; n++)
-                run_tile(t, floyd_span_of(&plan->n, n), n == n_end - 1);
-            if (t->km_merged) continue;
-            merge_km(t, FLOYD_ROLE_DK2, plan->scratch.dk2);
-            merge_km(t, FLOYD_ROLE_DV2, plan->scratch.dv2);
+            const floyd_spans spans =
+                floyd_mask_split(run->problem, task->head, n, t->m, floyd_span_of(&plan->k, k));
+            for (int i = 0; i < spans.count; i++) {
+                t->k = spans.span[i];
+                t->nm_first = task->k == 0 && k == k_begin && i == 0;
+                t->nm_last = task->k == plan->k.parts - 1 && k == k_end - 1 && i == spans.count - 1;
+                run_pivots(t);
+            }
         }
 }
 

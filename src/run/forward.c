@@ -15,7 +15,7 @@ typedef struct forward_task {
     char *scratch;
     int64_t head, n_first, n_count; /* tiles */
     floyd_span m;
-    int64_t imaged_k; /* the tile of k whose K2 and V2 have images; -1: none */
+    int64_t imaged_k; /* where the span of k begins whose K2 and V2 have images; -1: none */
 } forward_task;
 
 static char *at(const forward_task *t, size_t offset, int64_t reals)
@@ -77,11 +77,10 @@ static void end(const forward_task *t, int64_t i)
                                  p->tensor[FLOYD_ROLE_SUM].size[4]);
 }
 
-static void compute(forward_task *t, floyd_forward_tile *tile, floyd_span n, floyd_span k, int64_t k_tile,
-                    bool km_last)
+static void compute(forward_task *t, floyd_forward_tile *tile, floyd_span n, floyd_span k, bool km_last)
 {
     const floyd_run *run = t->run;
-    tile->km_first = t->imaged_k != k_tile;
+    tile->km_first = t->imaged_k != k.begin;
     tile->km_last = km_last;
     tile->k = k.length;
     tile->k1 = floyd_view_of(run->problem, FLOYD_ROLE_K1, t->head, 2, n.begin, 3, k.begin);
@@ -89,15 +88,14 @@ static void compute(forward_task *t, floyd_forward_tile *tile, floyd_span n, flo
     tile->k2 = floyd_view_of(run->problem, FLOYD_ROLE_K2, t->head, 3, t->m.begin, 2, k.begin);
     tile->v2 = floyd_view_of(run->problem, FLOYD_ROLE_V2, t->head, 3, t->m.begin, 2, k.begin);
     run->kernels->forward_tile(tile);
-    t->imaged_k = km_last ? -1 : k_tile; /* of the only tile along n, images are not kept */
+    t->imaged_k = km_last ? -1 : k.begin; /* of the only tile along n, images are not kept */
 }
 
-/* One tile of k for every tile of n. In the first pass those not masked everywhere; in the second the others. */
-static bool pass(forward_task *t, int64_t k_tile, bool masked_ones)
+/* One span of k for every tile of n. In the first pass those not masked everywhere; in the second the others. */
+static bool pass_span(forward_task *t, floyd_span k, bool masked_ones)
 {
     const floyd_run *run = t->run;
     const floyd_plan *plan = run->plan;
-    const floyd_span k = floyd_span_of(&plan->k, k_tile);
     bool left = false;
     for (int64_t i = 0; i < t->n_count; i++) {
         const floyd_span n = floyd_span_of(&plan->n, t->n_first + i);
@@ -107,8 +105,19 @@ static bool pass(forward_task *t, int64_t k_tile, bool masked_ones)
                             FLOYD_ALL_MASKED;
         left |= masked;
         if (masked != masked_ones || (masked && run->kernels->forward_settled(&tile))) continue;
-        compute(t, &tile, n, k, k_tile, i == t->n_count - 1);
+        compute(t, &tile, n, k, i == t->n_count - 1);
     }
+    return left;
+}
+
+static bool pass(forward_task *t, int64_t k_tile, bool masked_ones)
+{
+    const floyd_plan *plan = t->run->plan;
+    const floyd_span k = floyd_span_of(&plan->k, k_tile);
+    const floyd_span n = floyd_span_of_tiles(&plan->n, t->n_first, t->n_first + t->n_count);
+    const floyd_spans spans = floyd_mask_split(t->run->problem, t->head, n, t->m, k);
+    bool left = false;
+    for (int i = 0; i < spans.count; i++) left |= pass_span(t, spans.span[i], masked_ones);
     return left;
 }
 

@@ -10,6 +10,12 @@ floyd_span floyd_span_of(const floyd_axis *axis, int64_t tile)
     return (floyd_span){floyd_axis_begin(axis, tile), floyd_axis_length(axis, tile)};
 }
 
+floyd_span floyd_span_of_tiles(const floyd_axis *axis, int64_t begin, int64_t end)
+{
+    const int64_t first = floyd_axis_begin(axis, begin);
+    return (floyd_span){first, floyd_axis_begin(axis, end - 1) + floyd_axis_length(axis, end - 1) - first};
+}
+
 /* Where a head's first element lies. */
 static char *head_data(const floyd_problem *p, const floyd_tensor *tensor, int64_t head)
 {
@@ -65,4 +71,30 @@ floyd_masked floyd_mask_tile(const floyd_problem *p, const floyd_layout *layout,
     if (masked > 0 || k.length % FLOYD_PAD != 0) codes->data = buffer;
     if (masked == 0) return FLOYD_NONE_MASKED;
     return masked == slabs * rows * k.length ? FLOYD_ALL_MASKED : FLOYD_SOME_MASKED;
+}
+
+/* The least length that all live pivots of k are within. */
+static int64_t live_length(const floyd_problem *p, int64_t head, floyd_span n, floyd_span m, floyd_span k)
+{
+    const floyd_tensor *mask = &p->tensor[FLOYD_ROLE_MASK];
+    const int64_t *stride = mask->stride;
+    const int64_t slabs = stride[2] == 0 ? 1 : n.length, rows = stride[3] == 0 ? 1 : m.length;
+    const uint8_t *from = (const uint8_t *)head_data(p, mask, head);
+    int64_t live = 0;
+    for (int64_t i = 0; i < slabs; i++)
+        for (int64_t j = 0; j < rows && live < k.length; j++) {
+            const uint8_t *row = from + (n.begin + i) * stride[2] + (m.begin + j) * stride[3] + k.begin * stride[4];
+            int64_t last = k.length;
+            while (last > live && row[(last - 1) * stride[4]] != 0) last--;
+            live = last;
+        }
+    return live;
+}
+
+floyd_spans floyd_mask_split(const floyd_problem *p, int64_t head, floyd_span n, floyd_span m, floyd_span k)
+{
+    enum { WORTH = 8 }; /* pivots */
+    const int64_t live = p->has[FLOYD_ROLE_MASK] ? live_length(p, head, n, m, k) : k.length;
+    if (live == 0 || k.length - live < WORTH) return (floyd_spans){{k}, 1};
+    return (floyd_spans){{{k.begin, live}, {k.begin + live, k.length - live}}, 2};
 }

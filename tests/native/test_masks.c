@@ -35,6 +35,23 @@ static void test_broadcast_axes(void **state)
     }
 }
 
+/* Masks every pivot from cut(n, m) on; a cut of 0 is a fully masked row. */
+static void mask_from(problem *p, int64_t (*cut)(int64_t n, int64_t m))
+{
+    int64_t index[5] = {0};
+    do tensor_set(&p->t[T_MASK].view, index, index[4] >= cut(index[2], index[3]));
+    while (tensor_next(&p->t[T_MASK].view, index));
+}
+
+static void run_both(problem *p)
+{
+    run_forward(p);
+    check_forward(p);
+    store_reference_forward(p);
+    run_backward(p);
+    check_backward(p);
+}
+
 /* Whole tiles masked at the front, in the middle and at the end of the pivots. */
 static void test_masked_tiles(void **state)
 {
@@ -49,13 +66,83 @@ static void test_masked_tiles(void **state)
             if (index[4] >= masked[i][0] && index[4] < masked[i][1] && index[2] != 3)
                 tensor_set(&p.t[T_MASK].view, index, 200);
         while (tensor_next(&p.t[T_MASK].view, index));
-        run_forward(&p);
-        check_forward(&p);
-        store_reference_forward(&p);
-        run_backward(&p);
-        check_backward(&p);
+        run_both(&p);
         problem_free(&p);
     }
+}
+
+static int64_t ragged(int64_t n, int64_t m)
+{
+    return n % 7 == 3 ? 0 : 1 + (n * 5 + m * 11) % 61;
+}
+static int64_t ragged_and_one_whole(int64_t n, int64_t m)
+{
+    return n == 29 && m == 8 ? 100 : ragged(n, m);
+}
+static int64_t steps(int64_t n, int64_t m)
+{
+    return m < 24 ? 9 : n < 24 ? 70 : 39;
+}
+
+static int64_t last_tile_alone(int64_t n, int64_t m)
+{
+    (void)m;
+    return n < 40 ? 0 : 40;
+}
+
+/* Padding of another length for every row, which ends inside a tile of k for some tiles of n and m. */
+static void test_ragged_padding(void **state)
+{
+    int64_t (*const cuts[])(int64_t, int64_t) = {ragged, ragged_and_one_whole, steps, last_tile_alone};
+    (void)state;
+    for (int i = 0; i < 4; i++)
+        for (int rule = 0; rule < 2; rule++)
+            for (int dtype = 0; dtype < 4; dtype++) {
+                spec s = spec_of(1, 1, 50, 30, i == 3 ? 40 : 100, 8);
+                s.mask = MASK_ZERO;
+                s.mask_axes = AXES_FULL;
+                s.dtype = (floyd_dtype)dtype;
+                s.rule = (floyd_mask_rule)rule;
+                problem p = problem_new(&s);
+                mask_from(&p, cuts[i]);
+                run_both(&p);
+                problem_free(&p);
+            }
+}
+
+static int64_t padded(int64_t n, int64_t m)
+{
+    (void)n, (void)m;
+    return 20;
+}
+static int64_t padded_but_for_one(int64_t n, int64_t m)
+{
+    return n == 29 && m == 0 ? 48 : padded(n, m);
+}
+
+/* Leaving padded pivots out changes no bit: one row that needs them has them computed for all others too. */
+static void test_padding_changes_no_bit(void **state)
+{
+    static const enum role by_n[] = {T_Y, T_DQ, T_DK1, T_DV1};
+    (void)state;
+    spec s = spec_of(1, 1, 30, 9, 48, 24);
+    s.mask = MASK_ZERO;
+    s.mask_axes = AXES_FULL;
+    problem with = problem_new(&s), without = problem_new(&s);
+    mask_from(&with, padded);
+    mask_from(&without, padded_but_for_one);
+    run_both(&with);
+    run_both(&without);
+    for (int i = 0; i < 4; i++) {
+        int64_t index[5] = {0};
+        do
+            if (index[2] < 29)
+                assert_true(tensor_get(&with.t[by_n[i]].view, index) ==
+                            tensor_get(&without.t[by_n[i]].view, index));
+        while (tensor_next(&with.t[by_n[i]].view, index));
+    }
+    problem_free(&with);
+    problem_free(&without);
 }
 
 /* A fully masked row: max = -FLT_MAX, sum = K, Y the plain average, in every dtype. */
@@ -140,8 +227,9 @@ static void test_zero_whatever_statistics_hold(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_contents_and_rules), cmocka_unit_test(test_broadcast_axes),
-        cmocka_unit_test(test_masked_tiles),       cmocka_unit_test(test_fully_masked_statistics),
-        cmocka_unit_test(test_given_max_decides),  cmocka_unit_test(test_zero_whatever_statistics_hold)};
+        cmocka_unit_test(test_contents_and_rules),     cmocka_unit_test(test_broadcast_axes),
+        cmocka_unit_test(test_masked_tiles),           cmocka_unit_test(test_ragged_padding),
+        cmocka_unit_test(test_padding_changes_no_bit), cmocka_unit_test(test_fully_masked_statistics),
+        cmocka_unit_test(test_given_max_decides),      cmocka_unit_test(test_zero_whatever_statistics_hold)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
