@@ -33,15 +33,28 @@ floyd_view floyd_view_of(const floyd_problem *p, floyd_role role, int64_t head, 
                         tensor->stride[slab_axis], tensor->stride[row_axis], tensor->stride[4]};
 }
 
-/* One row of codes, 0 or 1; returns how many are masked. */
-static int64_t code_row(const uint8_t *mask, int64_t stride, int64_t count, uint8_t *codes)
+/* What has been seen of a mask: bit 0 of `any` is set when something is masked, of `all` when nothing is not. */
+typedef struct mask_seen {
+    uint8_t any, all;
+} mask_seen;
+
+/* One row of codes, 0 or 1. */
+static mask_seen code_row(const uint8_t *mask, int64_t stride, int64_t count, uint8_t *codes)
 {
-    int64_t masked = 0;
+    uint8_t any = 0, all = 1;
     if (stride == 1)
-        for (int64_t k = 0; k < count; k++) masked += codes[k] = mask[k] != 0;
+        for (int64_t k = 0; k < count; k++) {
+            codes[k] = mask[k] != 0;
+            any |= codes[k];
+            all &= codes[k];
+        }
     else
-        for (int64_t k = 0; k < count; k++) masked += codes[k] = mask[k * stride] != 0;
-    return masked;
+        for (int64_t k = 0; k < count; k++) {
+            codes[k] = mask[k * stride] != 0;
+            any |= codes[k];
+            all &= codes[k];
+        }
+    return (mask_seen){any, all};
 }
 
 floyd_masked floyd_mask_tile(const floyd_problem *p, const floyd_layout *layout, int64_t head, floyd_span n,
@@ -53,24 +66,29 @@ floyd_masked floyd_mask_tile(const floyd_problem *p, const floyd_layout *layout,
     const int64_t *stride = mask->stride;
     const int64_t slabs = stride[2] == 0 ? 1 : n.length, rows = stride[3] == 0 ? 1 : m.length;
     const uint8_t *from = (const uint8_t *)(given ? head_data(p, mask, head) : NULL);
-    int64_t masked = 0;
+    mask_seen seen = {0, given};
     codes->data = NULL;
     codes->row = rows == 1 ? 0 : layout->ldk;
     codes->slab = slabs == 1 ? 0 : rows * layout->ldk;
     for (int64_t i = 0; i < slabs; i++)
         for (int64_t j = 0; j < rows; j++) {
             uint8_t *row = buffer + (i * rows + j) * layout->ldk;
-            memset(row + k.length, FLOYD_ABSENT, (size_t)(layout->ldk - k.length));
-            if (given)
-                masked +=
-                    code_row(from + (n.begin + i) * stride[2] + (m.begin + j) * stride[3] + k.begin * stride[4],
-                             stride[4], k.length, row);
-            else
+            for (int64_t absent = k.length; absent < layout->ldk; absent++) row[absent] = FLOYD_ABSENT;
+            if (!given) {
                 memset(row, FLOYD_LIVE, (size_t)k.length);
+                continue;
+            }
+            const uint8_t *at = from + (n.begin + i) * stride[2] + (m.begin + j) * stride[3] + k.begin * stride[4];
+            if (i + 1 < slabs && stride[4] == 1) { /* rows lie far apart, and nothing else is done meanwhile */
+                __builtin_prefetch(at + stride[2]);
+                __builtin_prefetch(at + stride[2] + k.length - 1);
+            }
+            const mask_seen one = code_row(at, stride[4], k.length, row);
+            seen.any |= one.any;
+            seen.all &= one.all;
         }
-    if (masked > 0 || k.length % FLOYD_PAD != 0) codes->data = buffer;
-    if (masked == 0) return FLOYD_NONE_MASKED;
-    return masked == slabs * rows * k.length ? FLOYD_ALL_MASKED : FLOYD_SOME_MASKED;
+    if (seen.any || k.length % FLOYD_PAD != 0) codes->data = buffer;
+    return seen.all ? FLOYD_ALL_MASKED : seen.any ? FLOYD_SOME_MASKED : FLOYD_NONE_MASKED;
 }
 
 /* The least length that all live pivots of k are within. */
