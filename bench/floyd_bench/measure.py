@@ -9,7 +9,7 @@ from statistics import median
 from typing import Any, Protocol
 
 LONG_ENOUGH = 3e-3  # seconds that one sample lasts at least: shorter calls are repeated and averaged
-PAUSE = 0.02  # seconds for the threads of the one before to go to sleep
+PAUSE = 0.1  # seconds for the threads of the one before to go to sleep: those of OpenBLAS spin for 2^26 ticks
 
 
 class Contestant(Protocol):
