@@ -105,18 +105,12 @@ static inline real *direct(const floyd_target *target, ptrdiff_t slab, ptrdiff_t
     return element(&target->acc, slab, 0, 0);
 }
 
-/* No other tile along n shares dK2 and dV2 with this one: they go to their targets at once. */
-static inline int km_alone(const floyd_backward_tile *t)
-{
-    return t->km_first && t->km_last;
-}
-
 /* sum[m] += weights[:,m]^T * rows[:,m]: dK2 from dS and Q, or dV2 from P and dY. */
 static void backward_sum_m(const floyd_backward_tile *t, ptrdiff_t m, const real *weights, const void *rows,
                            void *images, const floyd_target *target, ahead_list *next)
 {
     const floyd_layout *l = t->layout;
-    real *sum = (real *)images + m * l->slab_k, *to = km_alone(t) ? direct(target, m, t->d) : NULL;
+    real *sum = (real *)images + m * l->slab_k, *to = t->km_alone ? direct(target, m, t->d) : NULL;
     const gemm product = {.rows = t->k,
                           .columns = round_up(t->d, VL),
                           .depth = t->n,
@@ -131,7 +125,7 @@ static void backward_sum_m(const floyd_backward_tile *t, ptrdiff_t m, const real
                           .last = to && target->last,
                           .ahead = next};
     gemm_run(&product);
-    if (km_alone(t) && !to) merge_image(target, m, sum, l->ldd, t->k, t->d);
+    if (t->km_alone && !to) merge_image(target, m, sum, l->ldd, t->k, t->d);
 }
 
 static void backward_dq_m(const floyd_backward_tile *t, ptrdiff_t m, ahead_list *next)
@@ -156,7 +150,7 @@ static void backward_ahead_sum(const floyd_backward_tile *t, ptrdiff_t m, const 
                                const floyd_target *target, ahead_list *next)
 {
     const floyd_layout *l = t->layout;
-    if (km_alone(t))
+    if (t->km_alone)
         ahead_add_target(next, target, m, t->k, t->d);
     else if (!t->km_first)
         ahead_add_image(next, images, l->slab_k, m, t->k, l->ldd);

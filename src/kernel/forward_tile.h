@@ -65,24 +65,18 @@ static void forward_softmax_m(const floyd_forward_tile *t, ptrdiff_t m)
     }
 }
 
-/* No other tile along n shares K2 and V2 with this one: their images are made one by one, where they are read. */
-static inline int forward_alone(const floyd_forward_tile *t)
-{
-    return t->km_first && t->km_last;
-}
-
 /* What the products of one m are to ask for: images, or the tensors that they are made from. */
 static void forward_ahead_m(const floyd_forward_tile *t, ptrdiff_t m, ahead_list *scores, ahead_list *values)
 {
     const floyd_layout *l = t->layout;
-    if (forward_alone(t))
+    if (t->km_alone)
         ahead_add_view(scores, &t->v2, m, t->k, t->d);
     else
         ahead_add_image(scores, t->v2_m, l->slab_k, m, t->k, l->ldd);
     ahead_add_image(scores, t->y, l->slab_m, m, t->n, l->ldd);
     if (m + 1 == t->m) return;
     ahead_add_image(values, t->q_m, l->slab_m, m + 1, t->n, l->ldd);
-    if (forward_alone(t))
+    if (t->km_alone)
         ahead_add_view(values, &t->k2, m + 1, t->k, t->d);
     else
         ahead_add_image(values, t->k2t, l->slab_t, m + 1, t->d, l->ldk);
@@ -92,7 +86,7 @@ static void forward_ahead_m(const floyd_forward_tile *t, ptrdiff_t m, ahead_list
 static void forward_m(const floyd_forward_tile *t, ptrdiff_t m)
 {
     const floyd_layout *l = t->layout;
-    const int alone = forward_alone(t);
+    const int alone = t->km_alone;
     real *k2t = (real *)t->k2t + (alone ? 0 : m * l->slab_t), *v2 = (real *)t->v2_m + (alone ? 0 : m * l->slab_k);
     ahead_list during_scores = {0}, during_values = {0};
     forward_ahead_m(t, m, &during_scores, &during_values);
@@ -155,7 +149,7 @@ static void forward_values_n(const floyd_forward_tile *t, ptrdiff_t n)
 static void forward_tile(const floyd_forward_tile *t)
 {
     for (ptrdiff_t n = 0; n < t->n; n++) forward_scores_n(t, n);
-    if (t->km_first && !forward_alone(t)) {
+    if (t->km_first && !t->km_alone) {
         pack_km_images(&t->k2, t->k, t->m, t->d, t->layout, t->slab, NULL, t->k2t);
         pack_km_images(&t->v2, t->k, t->m, t->d, t->layout, NULL, t->v2_m, NULL);
     }

@@ -56,13 +56,14 @@ typedef struct floyd_codes {
 
 /*
  * Tiles of one m and k follow one another along n: the first one makes the images of K2 and V2 that the others
- * read. One that is also the last keeps none, and adds dK2 and dV2 to their targets; of several, the caller does.
+ * read (km_first). One that no other follows (km_alone, and first) keeps none, and adds dK2 and dV2 to their
+ * targets; of several, the caller does.
  */
 typedef struct floyd_forward_tile {
     const floyd_layout *layout;
     ptrdiff_t n, m, k, d;
     double scale;
-    int km_first, km_last;
+    int km_first, km_alone;
     const void *q_m;
     floyd_view k1, v1; /* [n][k][d] */
     floyd_view k2, v2; /* [m][k][d] */
@@ -80,12 +81,12 @@ typedef struct floyd_backward_tile {
     const floyd_layout *layout;
     ptrdiff_t n, m, k, d;
     double scale;
-    int zero_grad;         /* dS of fully masked rows is 0 at masked positions */
-    int wanted;            /* which gradients, FLOYD_DQ | ... */
-    int km_first, km_last; /* see floyd_forward_tile */
-    floyd_view q, dy;      /* [n][m][d] */
-    floyd_view k1, v1;     /* [n][k][d] */
-    floyd_view k2, v2;     /* [m][k][d] */
+    int zero_grad;          /* dS of fully masked rows is 0 at masked positions */
+    int wanted;             /* which gradients, FLOYD_DQ | ... */
+    int km_first, km_alone; /* see floyd_forward_tile */
+    floyd_view q, dy;       /* [n][m][d] */
+    floyd_view k1, v1;      /* [n][k][d] */
+    floyd_view k2, v2;      /* [m][k][d] */
     floyd_codes codes;
     const void *max, *sum, *delta; /* [n][m], rows `stat` apart */
     ptrdiff_t stat;

@@ -132,7 +132,7 @@ static void merge_km(const backward_task *t, floyd_role role, size_t offset)
 
 /* ---- one tile -------------------------------------------------------------------------------------- */
 
-static floyd_backward_tile tile_of(const backward_task *t, floyd_span n, bool km_last)
+static floyd_backward_tile tile_of(const backward_task *t, floyd_span n, bool last)
 {
     const floyd_run *run = t->run;
     const floyd_problem *p = run->problem;
@@ -149,7 +149,7 @@ static floyd_backward_tile tile_of(const backward_task *t, floyd_span n, bool km
         .zero_grad = p->zero_grad,
         .wanted = wanted(p),
         .km_first = !t->km_summed,
-        .km_last = km_last,
+        .km_alone = !t->km_summed && last,
         .q_m = at(t, s->q_m),
         .dy_m = at(t, s->dy_m),
         .k2t = at(t, s->k2t),
@@ -190,11 +190,11 @@ static void skip_tile(const backward_task *t, const floyd_backward_tile *tile)
     }
 }
 
-static void run_tile(backward_task *t, floyd_span n, bool km_last)
+static void run_tile(backward_task *t, floyd_span n, bool last)
 {
     const floyd_run *run = t->run;
     const floyd_plan *plan = run->plan;
-    floyd_backward_tile tile = tile_of(t, n, km_last);
+    floyd_backward_tile tile = tile_of(t, n, last);
     const floyd_masked masked = floyd_mask_tile(run->problem, &plan->layout, t->task->head, n, t->m, t->k,
                                                 (uint8_t *)at(t, plan->scratch.codes), &tile.codes);
     if (t->nm_first) gather_stats(t, n);
@@ -204,7 +204,7 @@ static void run_tile(backward_task *t, floyd_span n, bool km_last)
     }
     run->kernels->backward_tile(&tile);
     t->km_summed = true;
-    t->km_merged = tile.km_first && tile.km_last;
+    t->km_merged = tile.km_alone;
 }
 
 /* One span of k and one tile of m, for all tiles of n. */

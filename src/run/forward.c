@@ -77,18 +77,18 @@ static void end(const forward_task *t, int64_t i)
                                  p->tensor[FLOYD_ROLE_SUM].size[4]);
 }
 
-static void compute(forward_task *t, floyd_forward_tile *tile, floyd_span n, floyd_span k, bool km_last)
+static void compute(forward_task *t, floyd_forward_tile *tile, floyd_span n, floyd_span k, bool last)
 {
     const floyd_run *run = t->run;
     tile->km_first = t->imaged_k != k.begin;
-    tile->km_last = km_last;
+    tile->km_alone = tile->km_first && last;
     tile->k = k.length;
     tile->k1 = floyd_view_of(run->problem, FLOYD_ROLE_K1, t->head, 2, n.begin, 3, k.begin);
     tile->v1 = floyd_view_of(run->problem, FLOYD_ROLE_V1, t->head, 2, n.begin, 3, k.begin);
     tile->k2 = floyd_view_of(run->problem, FLOYD_ROLE_K2, t->head, 3, t->m.begin, 2, k.begin);
     tile->v2 = floyd_view_of(run->problem, FLOYD_ROLE_V2, t->head, 3, t->m.begin, 2, k.begin);
     run->kernels->forward_tile(tile);
-    t->imaged_k = km_last ? -1 : k.begin; /* of the only tile along n, images are not kept */
+    t->imaged_k = tile->km_alone ? -1 : k.begin;
 }
 
 /* One span of k for every tile of n. In the first pass those not masked everywhere; in the second the others. */

@@ -50,6 +50,9 @@ floyd_view floyd_view_of(const floyd_problem *problem, floyd_role role, int64_t 
 /* What the mask says of one tile, and the codes that the kernel needs for it (data NULL: none). */
 typedef enum floyd_masked { FLOYD_NONE_MASKED, FLOYD_SOME_MASKED, FLOYD_ALL_MASKED } floyd_masked;
 
+floyd_masked floyd_mask_tile(const floyd_problem *problem, const floyd_layout *layout, int64_t head, floyd_span n,
+                             floyd_span m, floyd_span k, uint8_t *buffer, floyd_codes *codes);
+
 /*
  * A tile of k in one span or two: from where on the mask hides the rest of k from every row of n and m, a span of
  * its own begins, which mostly need not be computed.
@@ -60,8 +63,5 @@ typedef struct floyd_spans {
 } floyd_spans;
 
 floyd_spans floyd_mask_split(const floyd_problem *problem, int64_t head, floyd_span n, floyd_span m, floyd_span k);
-
-floyd_masked floyd_mask_tile(const floyd_problem *problem, const floyd_layout *layout, int64_t head, floyd_span n,
-                             floyd_span m, floyd_span k, uint8_t *buffer, floyd_codes *codes);
 
 #endif

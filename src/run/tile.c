@@ -33,40 +33,41 @@ floyd_view floyd_view_of(const floyd_problem *p, floyd_role role, int64_t head, 
                         tensor->stride[slab_axis], tensor->stride[row_axis], tensor->stride[4]};
 }
 
-/* What has been seen of a mask: bit 0 of `any` is set when something is masked, of `all` when nothing is not. */
-typedef struct mask_seen {
-    uint8_t any, all;
-} mask_seen;
+/* The mask of a tile: row (i,j) of `slabs` x `rows` begins at first + i * stride[2] + j * stride[3]. */
+typedef struct mask_rows {
+    const uint8_t *first;
+    const int64_t *stride;
+    int64_t slabs, rows; /* 1 where the mask is broadcast */
+} mask_rows;
 
-/* One row of codes, 0 or 1. */
-static mask_seen code_row(const uint8_t *mask, int64_t stride, int64_t count, uint8_t *codes)
+static mask_rows rows_of_mask(const floyd_problem *p, int64_t head, floyd_span n, floyd_span m, floyd_span k)
 {
-    uint8_t any = 0, all = 1;
+    static const floyd_tensor none = {0};
+    const bool given = p->has[FLOYD_ROLE_MASK];
+    const floyd_tensor *mask = given ? &p->tensor[FLOYD_ROLE_MASK] : &none;
+    const int64_t *stride = mask->stride, at = n.begin * stride[2] + m.begin * stride[3] + k.begin * stride[4];
+    return (mask_rows){given ? (const uint8_t *)head_data(p, mask, head) + at : NULL, stride,
+                       stride[2] == 0 ? 1 : n.length, stride[3] == 0 ? 1 : m.length};
+}
+
+/* One row of codes, 0 or 1; returns how many are masked. */
+static int64_t code_row(const uint8_t *mask, int64_t stride, int64_t count, uint8_t *codes)
+{
+    int64_t masked = 0;
     if (stride == 1)
-        for (int64_t k = 0; k < count; k++) {
-            codes[k] = mask[k] != 0;
-            any |= codes[k];
-            all &= codes[k];
-        }
+        for (int64_t k = 0; k < count; k++) masked += codes[k] = mask[k] != 0;
     else
-        for (int64_t k = 0; k < count; k++) {
-            codes[k] = mask[k * stride] != 0;
-            any |= codes[k];
-            all &= codes[k];
-        }
-    return (mask_seen){any, all};
+        for (int64_t k = 0; k < count; k++) masked += codes[k] = mask[k * stride] != 0;
+    return masked;
 }
 
 floyd_masked floyd_mask_tile(const floyd_problem *p, const floyd_layout *layout, int64_t head, floyd_span n,
                              floyd_span m, floyd_span k, uint8_t *buffer, floyd_codes *codes)
 {
-    static const floyd_tensor none = {0};
-    const bool given = p->has[FLOYD_ROLE_MASK];
-    const floyd_tensor *mask = given ? &p->tensor[FLOYD_ROLE_MASK] : &none;
-    const int64_t *stride = mask->stride;
-    const int64_t slabs = stride[2] == 0 ? 1 : n.length, rows = stride[3] == 0 ? 1 : m.length;
-    const uint8_t *from = (const uint8_t *)(given ? head_data(p, mask, head) : NULL);
-    mask_seen seen = {0, given};
+    const mask_rows mask = rows_of_mask(p, head, n, m, k);
+    const int64_t *stride = mask.stride, slabs = mask.slabs, rows = mask.rows;
+    const bool given = mask.first != NULL;
+    int64_t masked = 0;
     codes->data = NULL;
     codes->row = rows == 1 ? 0 : layout->ldk;
     codes->slab = slabs == 1 ? 0 : rows * layout->ldk;
@@ -78,30 +79,27 @@ floyd_masked floyd_mask_tile(const floyd_problem *p, const floyd_layout *layout,
                 memset(row, FLOYD_LIVE, (size_t)k.length);
                 continue;
             }
-            const uint8_t *at = from + (n.begin + i) * stride[2] + (m.begin + j) * stride[3] + k.begin * stride[4];
+            const uint8_t *at = mask.first + i * stride[2] + j * stride[3];
             if (i + 1 < slabs && stride[4] == 1) { /* rows lie far apart, and nothing else is done meanwhile */
                 __builtin_prefetch(at + stride[2]);
                 __builtin_prefetch(at + stride[2] + k.length - 1);
             }
-            const mask_seen one = code_row(at, stride[4], k.length, row);
-            seen.any |= one.any;
-            seen.all &= one.all;
+            masked += code_row(at, stride[4], k.length, row);
         }
-    if (seen.any || k.length % FLOYD_PAD != 0) codes->data = buffer;
-    return seen.all ? FLOYD_ALL_MASKED : seen.any ? FLOYD_SOME_MASKED : FLOYD_NONE_MASKED;
+    if (masked > 0 || k.length % FLOYD_PAD != 0) codes->data = buffer;
+    if (masked == 0) return FLOYD_NONE_MASKED;
+    return masked == slabs * rows * k.length ? FLOYD_ALL_MASKED : FLOYD_SOME_MASKED;
 }
 
 /* The least length that all live pivots of k are within. */
 static int64_t live_length(const floyd_problem *p, int64_t head, floyd_span n, floyd_span m, floyd_span k)
 {
-    const floyd_tensor *mask = &p->tensor[FLOYD_ROLE_MASK];
-    const int64_t *stride = mask->stride;
-    const int64_t slabs = stride[2] == 0 ? 1 : n.length, rows = stride[3] == 0 ? 1 : m.length;
-    const uint8_t *from = (const uint8_t *)head_data(p, mask, head);
+    const mask_rows mask = rows_of_mask(p, head, n, m, k);
+    const int64_t *stride = mask.stride;
     int64_t live = 0;
-    for (int64_t i = 0; i < slabs; i++)
-        for (int64_t j = 0; j < rows && live < k.length; j++) {
-            const uint8_t *row = from + (n.begin + i) * stride[2] + (m.begin + j) * stride[3] + k.begin * stride[4];
+    for (int64_t i = 0; i < mask.slabs; i++)
+        for (int64_t j = 0; j < mask.rows && live < k.length; j++) {
+            const uint8_t *row = mask.first + i * stride[2] + j * stride[3];
             int64_t last = k.length;
             while (last > live && row[(last - 1) * stride[4]] != 0) last--;
             live = last;

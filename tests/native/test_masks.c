@@ -43,15 +43,6 @@ static void mask_from(problem *p, int64_t (*cut)(int64_t n, int64_t m))
     while (tensor_next(&p->t[T_MASK].view, index));
 }
 
-static void run_both(problem *p)
-{
-    run_forward(p);
-    check_forward(p);
-    store_reference_forward(p);
-    run_backward(p);
-    check_backward(p);
-}
-
 /* Whole tiles masked at the front, in the middle and at the end of the pivots. */
 static void test_masked_tiles(void **state)
 {
@@ -66,7 +57,7 @@ static void test_masked_tiles(void **state)
             if (index[4] >= masked[i][0] && index[4] < masked[i][1] && index[2] != 3)
                 tensor_set(&p.t[T_MASK].view, index, 200);
         while (tensor_next(&p.t[T_MASK].view, index));
-        run_both(&p);
+        run_and_check_problem(&p);
         problem_free(&p);
     }
 }
@@ -105,7 +96,7 @@ static void test_ragged_padding(void **state)
                 s.rule = (floyd_mask_rule)rule;
                 problem p = problem_new(&s);
                 mask_from(&p, cuts[i]);
-                run_both(&p);
+                run_and_check_problem(&p);
                 problem_free(&p);
             }
 }
@@ -131,8 +122,8 @@ static void test_padding_changes_no_bit(void **state)
     problem with = problem_new(&s), without = problem_new(&s);
     mask_from(&with, padded);
     mask_from(&without, padded_but_for_one);
-    run_both(&with);
-    run_both(&without);
+    run_and_check_problem(&with);
+    run_and_check_problem(&without);
     for (int i = 0; i < 4; i++) {
         int64_t index[5] = {0};
         do

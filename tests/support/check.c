@@ -93,14 +93,19 @@ void store_reference_forward(problem *p)
     golden_free(&g);
 }
 
+void run_and_check_problem(problem *p)
+{
+    run_forward(p);
+    check_forward(p);
+    store_reference_forward(p);
+    run_backward(p);
+    check_backward(p);
+}
+
 void run_and_check(const spec *s)
 {
     problem p = problem_new(s);
-    run_forward(&p);
-    check_forward(&p);
-    store_reference_forward(&p);
-    run_backward(&p);
-    check_backward(&p);
+    run_and_check_problem(&p);
     problem_free(&p);
 }
 

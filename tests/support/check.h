@@ -27,7 +27,8 @@ void store_reference_forward(problem *p);
 void check_forward(const problem *p);
 void check_backward(const problem *p);
 
-/* A forward and a backward of this spec, both judged. */
+/* A forward and a backward of this problem, or of this spec, both judged. */
+void run_and_check_problem(problem *p);
 void run_and_check(const spec *s);
 
 /* Half the distance between neighbours of value in this type. */
