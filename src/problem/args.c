@@ -9,18 +9,16 @@
 /* No version will have longer ones: a larger size is not a size. */
 enum { LONGEST_STRUCT = 4096 };
 
-/*
- * Copies a structure that starts with its size. A shorter one, from an older header, leaves the new fields 0; a
- * longer one must not ask for anything that this version does not know.
- */
-static floyd_status copy_struct(const char *name, const void *from, void *to, size_t size, size_t oldest)
+static const char floydattn_h[] = "floydattn.h";
+
+floyd_status floyd_take_struct(const char *name, const char *header, const void *from, void *to, size_t size,
+                               size_t oldest)
 {
     size_t given;
     memcpy(&given, from, sizeof given);
     if (given < oldest || given > LONGEST_STRUCT)
-        return floyd_fail(FLOYD_ERROR_OPTION,
-                          "%s.struct_size is %zu; it needs the initialiser of floydattn.h (%zu)", name, given,
-                          size);
+        return floyd_fail(FLOYD_ERROR_OPTION, "%s.struct_size is %zu; it needs the initialiser of %s (%zu)", name,
+                          given, header, size);
     for (size_t at = size; at < given; at++)
         if (((const unsigned char *)from)[at] != 0)
             return floyd_fail(FLOYD_ERROR_OPTION,
@@ -35,7 +33,8 @@ static floyd_status take_options(const floyd_options *options, floyd_problem *pr
 {
     floyd_options own = FLOYD_OPTIONS_INIT;
     if (options) {
-        const floyd_status status = copy_struct("options", options, &own, sizeof own, sizeof own);
+        const floyd_status status =
+            floyd_take_struct("options", floydattn_h, options, &own, sizeof own, sizeof own);
         if (status != FLOYD_OK) return status;
     }
     if (own.threads < 0)
@@ -58,7 +57,7 @@ floyd_status floyd_problem_forward(const floyd_forward_args *args, const floyd_o
     floyd_forward_args own;
     memset(problem, 0, sizeof *problem);
     if (!args) return floyd_fail(FLOYD_ERROR_NULL, "args is NULL; it needs a floyd_forward_args");
-    floyd_status status = copy_struct("args", args, &own, sizeof own, sizeof own);
+    floyd_status status = floyd_take_struct("args", floydattn_h, args, &own, sizeof own, sizeof own);
     if (status == FLOYD_OK) status = take_options(options, problem);
     if (status != FLOYD_OK) return status;
     const floyd_tensor *const given[] = {own.q, own.k1, own.v1, own.k2, own.v2, own.mask, own.y, own.max, own.sum};
@@ -74,7 +73,7 @@ floyd_status floyd_problem_backward(const floyd_backward_args *args, const floyd
     floyd_backward_args own;
     memset(problem, 0, sizeof *problem);
     if (!args) return floyd_fail(FLOYD_ERROR_NULL, "args is NULL; it needs a floyd_backward_args");
-    floyd_status status = copy_struct("args", args, &own, sizeof own, sizeof own);
+    floyd_status status = floyd_take_struct("args", floydattn_h, args, &own, sizeof own, sizeof own);
     if (status == FLOYD_OK) status = take_options(options, problem);
     if (status != FLOYD_OK) return status;
     if (own.mask_rule != FLOYD_MASK_REPLACE && own.mask_rule != FLOYD_MASK_ZERO_GRAD)

@@ -40,6 +40,13 @@ typedef struct floyd_problem {
     floyd_tensor tensor[FLOYD_ROLES]; /* of those it has; the mask's axes of size 1 have stride 0 */
 } floyd_problem;
 
+/*
+ * Copies a public structure that starts with its size. A shorter one, from an older header, leaves the new fields
+ * 0; a longer one must not ask for anything that this version does not know. name and header are for the message.
+ */
+floyd_status floyd_take_struct(const char *name, const char *header, const void *from, void *to, size_t size,
+                               size_t oldest);
+
 /* From public arguments to a checked problem. Data pointers are not looked at. */
 floyd_status floyd_problem_forward(const floyd_forward_args *args, const floyd_options *options,
                                    floyd_problem *problem);
