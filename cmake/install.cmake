@@ -4,6 +4,8 @@
 #   bin/floydattn, share/man                  the command (by its own room)
 #   include/floydattn.h                       the native interface
 #   lib/libfloydattn.so.*, .a                 and its library
+#   include/floydattn_cuda.h                  the same for tensors on a GPU, where it is built
+#   lib/libfloydattn_cuda.so.*                and its library
 #   lib/pkgconfig, lib/cmake/floydattn        how others find it
 #   lib/floydattn/cann/{include,lib64}        the vendor's headers and linker names
 #
@@ -28,6 +30,11 @@ install(TARGETS floydattn_shared floydattn_static EXPORT floydattnTargets)
 install(FILES include/floydattn.h DESTINATION ${CMAKE_INSTALL_INCLUDEDIR})
 install(FILES LICENSE DESTINATION ${CMAKE_INSTALL_DOCDIR})
 
+if(TARGET floydattn_cuda)
+  install(TARGETS floydattn_cuda EXPORT floydattnTargets)
+  install(FILES include/floydattn_cuda.h DESTINATION ${CMAKE_INSTALL_INCLUDEDIR})
+endif()
+
 install(EXPORT floydattnTargets NAMESPACE floydattn:: DESTINATION ${package_dir})
 configure_package_config_file(cmake/floydattnConfig.cmake.in ${PROJECT_BINARY_DIR}/floydattnConfig.cmake
   INSTALL_DESTINATION ${package_dir} NO_SET_AND_CHECK_MACRO)
@@ -38,8 +45,14 @@ install(FILES ${PROJECT_BINARY_DIR}/floydattnConfig.cmake ${PROJECT_BINARY_DIR}/
 relative_dir(pc_to_prefix ${CMAKE_INSTALL_LIBDIR}/pkgconfig .)
 relative_dir(pc_to_lib ${CMAKE_INSTALL_LIBDIR}/pkgconfig ${CMAKE_INSTALL_LIBDIR})
 relative_dir(pc_to_include ${CMAKE_INSTALL_LIBDIR}/pkgconfig ${CMAKE_INSTALL_INCLUDEDIR})
-configure_file(cmake/floydattn.pc.in ${PROJECT_BINARY_DIR}/floydattn.pc @ONLY)
-install(FILES ${PROJECT_BINARY_DIR}/floydattn.pc DESTINATION ${CMAKE_INSTALL_LIBDIR}/pkgconfig)
+set(packages floydattn)
+if(TARGET floydattn_cuda)
+  list(APPEND packages floydattn_cuda)
+endif()
+foreach(package ${packages})
+  configure_file(cmake/${package}.pc.in ${PROJECT_BINARY_DIR}/${package}.pc @ONLY)
+  install(FILES ${PROJECT_BINARY_DIR}/${package}.pc DESTINATION ${CMAKE_INSTALL_LIBDIR}/pkgconfig)
+endforeach()
 
 # ---- The vendor's surface, fit to be an ASCEND_HOME_PATH --------------------------------------------
 

@@ -71,6 +71,15 @@ step "CMake's find_package, shared and static, C and C++"
 "$CMAKE" --build consumer >/dev/null
 for program in c cpp c-static cpp-static; do "consumer/$program"; done
 
+if [ -e "$prefix/$lib/libfloydattn_cuda.so" ]; then
+    step "the library for GPUs, by both ways"
+    [ "$(soname "$prefix/$lib/libfloydattn_cuda.so")" = libfloydattn_cuda.so.0 ] || fail "the soname is not libfloydattn_cuda.so.0"
+    # shellcheck disable=SC2046
+    $CC -std=c11 "$here/consumer/cuda.c" -o pc-cuda $(pkg-config --cflags --libs floydattn_cuda) "-Wl,-rpath,$prefix/$lib"
+    ./pc-cuda
+    consumer/cuda
+fi
+
 if [ -d "$cann" ]; then
     step "the vendor's link line: one -L and one rpath"
     include="-I$cann/include -I$cann/include/aclnn -I$cann/include/aclnnop"

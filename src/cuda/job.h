@@ -1,0 +1,41 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What a kernel is given: one checked problem with its tensors in device memory. Passed by value. */
+#ifndef FLOYD_CUDA_JOB_H
+#define FLOYD_CUDA_JOB_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "problem/problem.h"
+
+/* A row's max at or below this, as given, makes the row fully masked. */
+#define FLOYD_FULLY_MASKED (-0x1.fffffep+126f)
+
+typedef struct floyd_view {
+    char *data;        /* NULL: the tensor is absent */
+    int64_t stride[5]; /* in elements, along the axes of floydattn.h; 0 broadcasts */
+    int32_t dtype;     /* floyd_dtype */
+} floyd_view;
+
+/* What the backward needs of one row (n,m), prepared once. */
+typedef struct floyd_row {
+    float max;
+    float sum;   /* 1/sum where that is a normal number; else, with FLOYD_ROW_DIVIDE, the sum itself */
+    float delta; /* dY.Y */
+    uint32_t flags;
+} floyd_row;
+
+enum { FLOYD_ROW_FULLY_MASKED = 1, FLOYD_ROW_DIVIDE = 2 };
+
+typedef struct floyd_job {
+    int64_t B, H, N, M, K, D;
+    float scale;
+    bool zero_grad; /* dS of fully masked rows is 0 at masked positions */
+    bool continued; /* forward: carry; backward: add */
+    floyd_view tensor[FLOYD_ROLES];
+    int64_t copies[2];     /* R, the last axis of max and of sum */
+    floyd_row *rows;       /* backward: [B*H,N,M] by the strides below */
+    int64_t row_stride[3]; /* along b*H + h, n, m */
+} floyd_job;
+
+#endif

@@ -1,0 +1,57 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What the two gradient kernels share: from scores and dP to P and dS, and their shared memory. */
+#ifndef FLOYD_CUDA_MMA_GRADIENT_CUH
+#define FLOYD_CUDA_MMA_GRADIENT_CUH
+
+#include <cfloat>
+#include <cmath>
+
+#include "mma_tile.cuh"
+
+namespace floyd {
+
+/* Set for a row that is not there: it has no weight, whatever the edges hold. */
+constexpr uint32_t ROW_ABSENT = 4;
+
+__device__ __forceinline__ const floyd_row *rows_of(const floyd_job &job, const Place &at, int64_t n)
+{
+    return job.rows + (at.b * job.H + at.h) * job.row_stride[0] + n * job.row_stride[1];
+}
+
+__device__ __forceinline__ floyd_row load_row(const floyd_row *row)
+{
+    const uint4 word = __ldg(reinterpret_cast<const uint4 *>(row));
+    return {__uint_as_float(word.x), __uint_as_float(word.y), __uint_as_float(word.z), word.w};
+}
+
+/* s = Q.K becomes P and dp = dY.V becomes dS: of a row without flags, at a position that is not masked. */
+__device__ __forceinline__ void weigh(float &s, float &dp, const floyd_row &row, float scale)
+{
+    s = exp2_approx(fmaf(s, scale, -row.max) * LOG2E) * row.sum;
+    dp = s * (dp - row.delta) * scale;
+}
+
+/* Of any row at any position: the same numbers wherever weigh applies. */
+__device__ __forceinline__ void weigh_any(float &s, float &dp, const floyd_row &row, bool masked, bool absent,
+                                          const floyd_job &job)
+{
+    const bool whole = row.flags & FLOYD_ROW_FULLY_MASKED;
+    const float above = masked && whole ? -FLT_MAX - row.max : fmaf(s, job.scale, -row.max);
+    const float weight = exp2_approx(above * LOG2E);
+    s = row.flags & FLOYD_ROW_DIVIDE ? __fdiv_rn(weight, row.sum) : weight * row.sum;
+    dp = s * (dp - row.delta) * job.scale;
+    if (absent || (masked && !whole) || (row.flags & ROW_ABSENT))
+        s = dp = 0;
+    else if (masked && job.zero_grad)
+        dp = 0;
+}
+
+template <class L> struct GradientSpace {
+    static constexpr int Q = 0, DY = Q + L::PAIRS, K1 = DY + L::PAIRS, V1 = K1 + L::N * L::SLICE,
+                         K2 = V1 + L::N * L::SLICE, V2 = K2 + L::M * L::SLICE, S = V2 + L::M * L::SLICE,
+                         DP = S + L::EXCHANGE, BYTES = DP + L::EXCHANGE;
+};
+
+} // namespace floyd
+
+#endif

@@ -1,0 +1,103 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What the backward needs of each row (n,m), and what it makes of a position. */
+#ifndef FLOYD_CUDA_SIMT_ROWS_CUH
+#define FLOYD_CUDA_SIMT_ROWS_CUH
+
+#include "simt_tile.cuh"
+
+namespace floyd
+{
+namespace simt
+{
+
+constexpr int ROWS_THREADS = 256;
+
+/* A flag in shared memory only: the row lies past the tensors' sizes. Its masked positions are the upper 16 bits.
+ */
+constexpr uint32_t ROW_ABSENT = 4, ROW_MASKED = 16;
+
+/* One warp for each row. */
+__global__ void __launch_bounds__(ROWS_THREADS) rows_kernel(const __grid_constant__ floyd_job job)
+{
+    const floyd_view &y = job.tensor[FLOYD_ROLE_Y], &dy = job.tensor[FLOYD_ROLE_DY];
+    const floyd_view &max = job.tensor[FLOYD_ROLE_MAX], &sum = job.tensor[FLOYD_ROLE_SUM];
+    const int64_t rows = job.B * job.H * job.N * job.M,
+                  warps = static_cast<int64_t>(gridDim.x) * (ROWS_THREADS / 32);
+    const int lane = threadIdx.x % 32;
+    for (int64_t row = blockIdx.x * static_cast<int64_t>(ROWS_THREADS / 32) + threadIdx.x / 32; row < rows;
+         row += warps) {
+        const int64_t m = row % job.M, n = row / job.M % job.N, head = row / (job.M * job.N);
+        const int64_t b = head / job.H, h = head % job.H;
+        const auto at = [=](const floyd_view &view) {
+            return b * view.stride[0] + h * view.stride[1] + n * view.stride[2] + m * view.stride[3];
+        };
+        float delta = 0;
+        for (int64_t d = lane; d < job.D; d += 32)
+            delta = fmaf(load_float(dy, at(dy) + d * dy.stride[4]), load_float(y, at(y) + d * y.stride[4]), delta);
+        for (int flip = 16; flip > 0; flip /= 2) delta += __shfl_xor_sync(0xffffffffu, delta, flip);
+        if (lane != 0) continue;
+        floyd_row out = {load_float(max, at(max)), load_float(sum, at(sum)), delta, 0};
+        if (out.max <= FLOYD_FULLY_MASKED) out.flags |= FLOYD_ROW_FULLY_MASKED;
+        if (is_ordinary(out.sum))
+            out.sum = 1 / out.sum;
+        else
+            out.flags |= FLOYD_ROW_DIVIDE;
+        job.rows[head * job.row_stride[0] + n * job.row_stride[1] + m * job.row_stride[2]] = out;
+    }
+}
+
+__device__ __forceinline__ floyd_row load_row(const floyd_job &job, const Tile &tile, int64_t n, int64_t m)
+{
+    if (n >= job.N || m >= job.M) return {0, 0, 0, ROW_ABSENT};
+    const int64_t head = tile.b * job.H + tile.h;
+    const float4 row = *reinterpret_cast<const float4 *>(job.rows + head * job.row_stride[0] +
+                                                         n * job.row_stride[1] + m * job.row_stride[2]);
+    return {row.x, row.y, row.z, __float_as_uint(row.w)};
+}
+
+__device__ __forceinline__ void put_row(float *rows, int index, const floyd_row &row, uint32_t masked)
+{
+    *reinterpret_cast<float4 *>(rows + 4 * index) =
+        make_float4(row.max, row.sum, row.delta, __uint_as_float(row.flags | masked << ROW_MASKED));
+}
+
+__device__ __forceinline__ floyd_row get_row(const float *rows, int index)
+{
+    const float4 row = vector_at(rows, 4 * index);
+    return {row.x, row.y, row.z, __float_as_uint(row.w)};
+}
+
+/*
+ * From the products of four positions of a row to their weights P and to dS. What is masked has neither, except in
+ * fully masked rows. `left`: of the positions, so many lie in the tensors. `bit` is the first one's among the
+ * masked.
+ */
+__device__ __forceinline__ void derive(const floyd_job &job, const floyd_row &row, int bit, int64_t left,
+                                       const float4 &score, const float *product, float *weight, float *derivative)
+{
+    const uint32_t masked = row.flags >> (ROW_MASKED + bit);
+    const bool fully_masked = row.flags & FLOYD_ROW_FULLY_MASKED;
+    if (row.flags & ROW_ABSENT) left = 0;
+#pragma unroll
+    for (int l = 0; l < 4; l++)
+        weight[l] = exp_difference(masked >> l & 1 ? -FLT_MAX : part(score, l) * job.scale, row.max);
+    if (row.flags & FLOYD_ROW_DIVIDE) {
+#pragma unroll
+        for (int l = 0; l < 4; l++) weight[l] /= row.sum;
+    } else {
+#pragma unroll
+        for (int l = 0; l < 4; l++) weight[l] *= row.sum;
+    }
+#pragma unroll
+    for (int l = 0; l < 4; l++) {
+        const bool out = masked >> l & 1;
+        if (l >= left || (out && !fully_masked)) weight[l] = 0;
+        derivative[l] = weight[l] * (product[l] - row.delta) * job.scale;
+        if (l >= left || (out && (!fully_masked || job.zero_grad))) derivative[l] = 0;
+    }
+}
+
+} // namespace simt
+} // namespace floyd
+
+#endif
