@@ -44,7 +44,7 @@ endif()
 
 # Machine code for what there are kernels for; anything newer compiles the last when it first loads it.
 if(NOT DEFINED CMAKE_CUDA_ARCHITECTURES AND NOT DEFINED ENV{CUDAARCHS})
-  set(CMAKE_CUDA_ARCHITECTURES 80-real 90a-real 80-virtual CACHE STRING "CUDA architectures")
+  set(CMAKE_CUDA_ARCHITECTURES 80-real 90 CACHE STRING "CUDA architectures")
 endif()
 enable_language(CUDA)
 set(CMAKE_CUDA_FLAGS_RELWITHDEBINFO "-O3 -g -DNDEBUG -lineinfo")

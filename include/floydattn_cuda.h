@@ -16,10 +16,11 @@
  * - F64 tensors, and D > 128, are not supported. Sums are fp32. Results are not the CPU library's bit for bit.
  *
  * Which kernels run: those of the tensor cores where q, k1, v1, k2, v2 (and dy, in the backward) are all F16 or all
- * BF16, D is a multiple of 8 and at most 64, and these tensors have data aligned to 16 bytes, stride 1 along D and
- * strides that are multiples of 8 along other axes longer than 1; general fp32 kernels otherwise. Both add
- * in fp32, and neither rounds P or dS to a shorter type; the last bits may differ between them. For the same sizes,
- * types and strides the bits are the same on every run, in every head of a batch, and whichever outputs are asked for.
+ * BF16, D is a multiple of 8 and at most 64, these tensors have data aligned to 16 bytes, stride 1 along D and
+ * strides that are multiples of 8 along other axes longer than 1, and the device gives a block 227 KB of shared
+ * memory (compute capability 9.0 and 10.x); general fp32 kernels otherwise. Both add in fp32, and neither rounds P
+ * or dS to a shorter type; the last bits may differ between them. For the same sizes, types and strides the bits
+ * are the same on every run, in every head of a batch, and whichever outputs are asked for.
  *
  * The library needs a device of compute capability 8.0 or more. It can be loaded without any, and then refuses.
  */

@@ -16,7 +16,8 @@
 #include <cuda_fp16.h>
 #include <cuda_runtime.h>
 
-namespace floyd {
+namespace floyd
+{
 
 /* The block's dynamic shared memory, aligned to 1024 bytes. */
 __device__ __forceinline__ char *shared_memory()
@@ -59,7 +60,8 @@ __device__ __forceinline__ void ldmatrix_trans(uint32_t (&r)[4], const void *row
  */
 __device__ __forceinline__ void mma(float (&c)[4], const uint32_t (&a)[4], uint32_t b0, uint32_t b1, __nv_bfloat16)
 {
-    asm("mma.sync.aligned.m16n8k16.row.col.f32.bf16.bf16.f32 {%0,%1,%2,%3}, {%4,%5,%6,%7}, {%8,%9}, {%0,%1,%2,%3};\n"
+    asm("mma.sync.aligned.m16n8k16.row.col.f32.bf16.bf16.f32 {%0,%1,%2,%3}, {%4,%5,%6,%7}, {%8,%9}, "
+        "{%0,%1,%2,%3};\n"
         : "+f"(c[0]), "+f"(c[1]), "+f"(c[2]), "+f"(c[3])
         : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "r"(b0), "r"(b1));
 }

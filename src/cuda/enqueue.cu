@@ -3,6 +3,7 @@
 
 #include "choose.h"
 #include "device.cuh"
+#include "launch.cuh"
 #include "launch.h"
 #include "make.h"
 
@@ -25,6 +26,11 @@ bool any(int64_t size2, int64_t size3, const floyd_job &job)
 bool wanted(const floyd_job &job, floyd_role role)
 {
     return job.tensor[role].data != nullptr;
+}
+
+bool takes_mma(const floyd_job &job)
+{
+    return floyd_cuda_mma_fits(&job) && floyd_shared_is_large();
 }
 
 cudaError_t enqueue_dq(const floyd_job &job, bool mma, cudaStream_t stream)
@@ -56,14 +62,13 @@ const char *floyd_cuda_enqueue_forward(const floyd_job *job, void *to)
 {
     const auto stream = static_cast<cudaStream_t>(to);
     if (!any(job->N, job->M, *job)) return nullptr;
-    return text_of(floyd_cuda_mma_fits(job) ? floyd_cuda_mma_forward(job, stream)
-                                            : floyd_cuda_simt_forward(job, stream));
+    return text_of(takes_mma(*job) ? floyd_cuda_mma_forward(job, stream) : floyd_cuda_simt_forward(job, stream));
 }
 
 const char *floyd_cuda_enqueue_backward(const floyd_job *job, void *to)
 {
     const auto stream = static_cast<cudaStream_t>(to);
-    const bool mma = floyd_cuda_mma_fits(job);
+    const bool mma = takes_mma(*job);
     const floyd_job mirrored = floyd_job_mirrored(job);
     cudaError_t error = any(job->N, job->M, *job) ? floyd_cuda_rows(job, stream) : cudaSuccess;
     if (error == cudaSuccess) error = enqueue_dq(*job, mma, stream);

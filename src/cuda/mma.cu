@@ -12,6 +12,10 @@ namespace
 using floyd::Layout;
 using floyd::THREADS;
 
+static_assert(floyd::GradientSpace<Layout<64, 1>>::BYTES <= FLOYD_SHARED_LARGE &&
+                  floyd::GradientSpace<Layout<32, 2>>::BYTES <= FLOYD_SHARED_LARGE,
+              "");
+
 int64_t tiles(int64_t extent, int64_t tile)
 {
     return (extent + tile - 1) / tile;
@@ -62,12 +66,14 @@ cudaError_t floyd_cuda_mma_forward(const floyd_job *job, cudaStream_t stream)
 
 cudaError_t floyd_cuda_mma_dq(const floyd_job *job, cudaStream_t stream)
 {
-    if (job->D <= 32) return is_half(*job) ? dq<__half, 32, 2>(*job, stream) : dq<__nv_bfloat16, 32, 2>(*job, stream);
+    if (job->D <= 32)
+        return is_half(*job) ? dq<__half, 32, 2>(*job, stream) : dq<__nv_bfloat16, 32, 2>(*job, stream);
     return is_half(*job) ? dq<__half, 64, 1>(*job, stream) : dq<__nv_bfloat16, 64, 1>(*job, stream);
 }
 
 cudaError_t floyd_cuda_mma_edges(const floyd_job *job, cudaStream_t stream)
 {
-    if (job->D <= 32) return is_half(*job) ? edges<__half, 32>(*job, stream) : edges<__nv_bfloat16, 32>(*job, stream);
+    if (job->D <= 32)
+        return is_half(*job) ? edges<__half, 32>(*job, stream) : edges<__nv_bfloat16, 32>(*job, stream);
     return is_half(*job) ? edges<__half, 64>(*job, stream) : edges<__nv_bfloat16, 64>(*job, stream);
 }

@@ -13,10 +13,12 @@
 #include "mma_forward.cuh"
 #include "mma_gradient.cuh"
 
-namespace floyd {
+namespace floyd
+{
 
 /* dP becomes dS in rows m0 + g, m0 + g + 8 of one n. Plain: none has a flag, nothing is masked, k ends later. */
-__device__ __forceinline__ void weigh_pairs_plain(Piece &s, Piece &dp, const floyd_job &job, const floyd_row (&rows)[2])
+__device__ __forceinline__ void weigh_pairs_plain(Piece &s, Piece &dp, const floyd_job &job,
+                                                  const floyd_row (&rows)[2])
 {
 #pragma unroll
     for (int h = 0; h < 2; h++)
@@ -66,8 +68,10 @@ __global__ void __launch_bounds__(THREADS, 1) mma_dq(const __grid_constant__ flo
     const auto first_products = [&](Piece &s, Piece &dp, int r) {
         clear(s);
         clear(dp);
-        multiply<T, L::STEPS>(s, shared + Space::Q + r * L::PAIR_16_M, offset.q_n, shared + Space::K1, offset.right);
-        multiply<T, L::STEPS>(dp, shared + Space::DY + r * L::PAIR_16_M, offset.q_n, shared + Space::V1, offset.right);
+        multiply<T, L::STEPS>(s, shared + Space::Q + r * L::PAIR_16_M, offset.q_n, shared + Space::K1,
+                              offset.right);
+        multiply<T, L::STEPS>(dp, shared + Space::DY + r * L::PAIR_16_M, offset.q_n, shared + Space::V1,
+                              offset.right);
     };
     const auto second_product = [&](int pairs, int edges, int space, int r) {
         Piece piece;
@@ -107,7 +111,7 @@ __global__ void __launch_bounds__(THREADS, 1) mma_dq(const __grid_constant__ flo
             __syncthreads(); /* Q and dY are everybody's */
         else
             __syncwarp();
-        if (EARLY && n < job.N) first_products(s, dp, 0);
+        if (EARLY) first_products(s, dp, 0);
         __syncwarp();
         if (EARLY && rest > 0) first.load_v(shared + Space::V1, offset.to, rest);
         copy_async_commit();
@@ -116,7 +120,6 @@ __global__ void __launch_bounds__(THREADS, 1) mma_dq(const __grid_constant__ flo
         __syncwarp();
 #pragma unroll
         for (int r = 0; r < R; r++) {
-            if (m0 + w + 16 * r >= job.M) continue;
             second_product(Space::Q, Space::K2, Space::S, r);
             second_product(Space::DY, Space::V2, Space::DP, r);
         }
@@ -127,7 +130,6 @@ __global__ void __launch_bounds__(THREADS, 1) mma_dq(const __grid_constant__ flo
 
 #pragma unroll
         for (int r = 0; r < R; r++) {
-            if (n >= job.N) continue;
             if (!EARLY) first_products(s, dp, r);
             by_n.add(s, shared + Space::S + r * L::EXCHANGE_16_M);
             by_n.add(dp, shared + Space::DP + r * L::EXCHANGE_16_M);
@@ -146,7 +148,6 @@ __global__ void __launch_bounds__(THREADS, 1) mma_dq(const __grid_constant__ flo
 
 #pragma unroll
         for (int r = 0; r < R; r++) {
-            if (m0 + w + 16 * r >= job.M) continue;
             Piece ds;
             by_m.get(ds, shared + Space::S + r * L::EXCHANGE_16_M);
             accumulate<T, false>(dq2[r], ds, shared + Space::K2 + r * 16 * L::SLICE, offset.left);

@@ -12,11 +12,12 @@
 #include "mma_forward.cuh"
 #include "mma_gradient.cuh"
 
-namespace floyd {
+namespace floyd
+{
 
 /*
- * What the exchange holds of one n, added to a piece with rows k and columns m. at: of (k,m) = (g, 2t). One k on is 4
- * bytes on, four are a piece on; one m on is half of 128 bytes, and eight are four times 128.
+ * What the exchange holds of one n, added to a piece with rows k and columns m. at: of (k,m) = (g, 2t). One k on is
+ * 4 bytes on, four are a piece on; one m on is half of 128 bytes, and eight are four times 128.
  */
 template <class L> __device__ __forceinline__ void add_transposed(Piece &piece, const char *exchange, int at)
 {
@@ -24,12 +25,13 @@ template <class L> __device__ __forceinline__ void add_transposed(Piece &piece, 
     for (int h = 0; h < 2; h++)
 #pragma unroll
         for (int i = 0; i < 4; i++)
-            piece[h][i] += *reinterpret_cast<const float *>(
-                exchange + (at ^ ((i >> 1) << 5) ^ ((i & 1) << 6)) + h * L::EXCHANGE_16_M / 2);
+            piece[h][i] += *reinterpret_cast<const float *>(exchange + (at ^ ((i >> 1) << 5) ^ ((i & 1) << 6)) +
+                                                            h * L::EXCHANGE_16_M / 2);
 }
 
 /* P and dS at (m,k) = (m0 + columns, k0 + rows) of one n. Plain: no flags, nothing masked, k ends later. */
-__device__ __forceinline__ void weigh_edges_plain(Piece &s, Piece &dp, const floyd_job &job, const floyd_row (&rows)[4])
+__device__ __forceinline__ void weigh_edges_plain(Piece &s, Piece &dp, const floyd_job &job,
+                                                  const floyd_row (&rows)[4])
 {
 #pragma unroll
     for (int h = 0; h < 2; h++)
@@ -130,10 +132,8 @@ __global__ void __launch_bounds__(THREADS, 1) mma_edges(const __grid_constant__ 
         __syncwarp();
         multiply<T, L::STEPS>(dp, shared + Space::V1, offset.left, shared + Space::DY, pairs_right);
         __syncthreads(); /* Q and dY are there for all, and the exchange has been read */
-        if (m0 + w < M) {
-            second_product(Space::Q, Space::K2, Space::S);
-            second_product(Space::DY, Space::V2, Space::DP);
-        }
+        second_product(Space::Q, Space::K2, Space::S);
+        second_product(Space::DY, Space::V2, Space::DP);
         __syncwarp();
         if (rest > 0) {
             load_second(k2_line, k2, Space::K2, rest);

@@ -13,7 +13,8 @@
 
 #include "mma_tile.cuh"
 
-namespace floyd {
+namespace floyd
+{
 
 /*
  * The running softmax of the two rows of one fragment. Weights are relative to `reference`, which follows the
@@ -72,7 +73,8 @@ struct Softmax {
     }
 };
 
-template <int COLUMNS> __device__ __forceinline__ void scale_rows(float (&sum)[COLUMNS][4], const float (&factor)[2])
+template <int COLUMNS>
+__device__ __forceinline__ void scale_rows(float (&sum)[COLUMNS][4], const float (&factor)[2])
 {
     if (!__any_sync(0xffffffffu, factor[0] != 1 || factor[1] != 1)) return;
 #pragma unroll
@@ -82,8 +84,8 @@ template <int COLUMNS> __device__ __forceinline__ void scale_rows(float (&sum)[C
 }
 
 /* Scores of rows m0 + g and m0 + g + 8 of one n: scaled, masked, and out of reach past the last pivot. */
-__device__ __forceinline__ void finish_scores(Piece &s, const floyd_job &job, const Place &at, int64_t n, int64_t m0,
-                                              int64_t k0, const Lane &my)
+__device__ __forceinline__ void finish_scores(Piece &s, const floyd_job &job, const Place &at, int64_t n,
+                                              int64_t m0, int64_t k0, const Lane &my)
 {
 #pragma unroll
     for (int h = 0; h < 2; h++)
@@ -133,7 +135,8 @@ __device__ __forceinline__ void put_results(char *shared, const float (&sum)[L::
 }
 
 template <class L>
-__device__ __forceinline__ void add_results(float (&sum)[L::COLUMNS][4], char *shared, int n, int m0, const Lane &my)
+__device__ __forceinline__ void add_results(float (&sum)[L::COLUMNS][4], char *shared, int n, int m0,
+                                            const Lane &my)
 {
 #pragma unroll
     for (int j = 0; j < L::COLUMNS; j++) {
@@ -171,8 +174,8 @@ __device__ __forceinline__ bool in_pairs(const floyd_view &view, int64_t at)
 
 /* One row of a fragment, times factor, into columns of a row of D. D is a multiple of 8. */
 template <int COLUMNS>
-__device__ __forceinline__ void store_row(const floyd_view &view, int64_t at, const float (&sum)[COLUMNS][4], int row,
-                                          float factor, bool add, int64_t D, int t)
+__device__ __forceinline__ void store_row(const floyd_view &view, int64_t at, const float (&sum)[COLUMNS][4],
+                                          int row, float factor, bool add, int64_t D, int t)
 {
     if (add || !in_pairs(view, at)) {
         float values[COLUMNS][2];
@@ -281,7 +284,6 @@ __global__ void __launch_bounds__(THREADS, 1) mma_forward(const __grid_constant_
 #pragma unroll
         for (int r = 0; r < R; r++) {
             const int m = w + 16 * r;
-            if (m0 + m >= job.M) continue;
             const float factor[2] = {factors[my.g * (L::M + 1) + m], factors[(my.g + 8) * (L::M + 1) + m]};
             Piece p;
             by_m.get(p, exchange + r * L::EXCHANGE_16_M);
@@ -310,7 +312,6 @@ __global__ void __launch_bounds__(THREADS, 1) mma_forward(const __grid_constant_
         }
 #pragma unroll
         for (int r = 0; r < R; r++) {
-            if (m0 + w + 16 * r >= job.M) continue;
             Piece s;
             clear(s);
             multiply<T, L::STEPS>(s, shared + Space::Q + r * L::PAIR_16_M, offset.q_m,
@@ -325,7 +326,6 @@ __global__ void __launch_bounds__(THREADS, 1) mma_forward(const __grid_constant_
         __syncthreads();
 #pragma unroll
         for (int r = 0; r < R; r++) {
-            if (n >= job.N) continue;
             Piece s;
             float factor[2];
             by_n.get(s, exchange + r * L::EXCHANGE_16_M);

@@ -8,7 +8,8 @@
 
 #include "mma_tile.cuh"
 
-namespace floyd {
+namespace floyd
+{
 
 /* Set for a row that is not there: it has no weight, whatever the edges hold. */
 constexpr uint32_t ROW_ABSENT = 4;

@@ -2,9 +2,9 @@
 /*
  * The tile that one block of threads works on, with 16-bit operands on the matrix units.
  *
- * A block has 16 warps. It holds a tile of 16 n by 16 R m and walks along k in steps of 16 (the edge gradients: 16 n
- * by 16 k, along m). A product against K1 or V1 is one matrix product for each n: warp n computes it. One against K2
- * or V2 is one for each m: warp m computes it. What the two must share, S, dP and the weights, goes through the
+ * A block has 16 warps. It holds a tile of 16 n by 16 R m and walks along k in steps of 16 (the edge gradients: 16
+ * n by 16 k, along m). A product against K1 or V1 is one matrix product for each n: warp n computes it. One against
+ * K2 or V2 is one for each m: warp m computes it. What the two must share, S, dP and the weights, goes through the
  * exchange, fp32 [n][m][k] in shared memory: whatever lies there of (n,m) is touched by warp n in one phase and by
  * warp m in the other, with a barrier between.
  *
@@ -17,7 +17,8 @@
 
 #include "numbers.cuh"
 
-namespace floyd {
+namespace floyd
+{
 
 constexpr int WARPS = 16, THREADS = 32 * WARPS, STEP = 16;
 
@@ -27,9 +28,9 @@ struct Lane {
 };
 
 /*
- * Layouts in shared memory. Rows of DP 16-bit elements are CHUNKS pieces of 16 bytes, permuted within 128 bytes such
- * that eight rows along either index, n or m (k), lie in different banks. Piece c ^ (2 step) lies at
- * offset(c) ^ (32 step), which is how products walk along d.
+ * Layouts in shared memory. Rows of DP 16-bit elements are CHUNKS pieces of 16 bytes, permuted within 128 bytes
+ * such that eight rows along either index, n or m (k), lie in different banks. Piece c ^ (2 step) lies at offset(c)
+ * ^ (32 step), which is how products walk along d.
  */
 template <int DP, int R> struct Layout {
     static_assert(DP == 32 || DP == 64, "rows of 64 or 128 bytes");
@@ -177,7 +178,8 @@ template <bool Finite> __device__ __forceinline__ void split_piece(const Piece &
     }
 }
 
-/* sum (16x8) += weights (16x16) b: b0 and b1 are rows 0 .. 7 and 8 .. 15 of a transposed right operand. */
+/* Two products of weights (16x16) and 8 columns: b[0] and b[1] have rows 0 .. 7 and 8 .. 15 of the first, and so
+ * on. */
 __device__ __forceinline__ void mma_parts(float (&sum)[4], float (&next)[4], const Weights<__nv_bfloat16> &w,
                                           const uint32_t (&b)[4])
 {
@@ -200,21 +202,17 @@ __device__ __forceinline__ void mma_parts(float (&sum)[4], float (&next)[4], con
     }
 }
 
-/*
- * sum (16 x 8 COLUMNS) += piece (16x16) rows: rows is this lane's offset, as a transposed right operand. The first
- * rows are asked for before the piece is split, the next ones before each product.
- */
+/* sum (16 x 8 COLUMNS) += piece (16x16) rows: rows is this lane's offset, as a transposed right operand. */
 template <class T, bool Finite, int COLUMNS>
 __device__ __forceinline__ void accumulate(float (&sum)[COLUMNS][4], const Piece &piece, const char *base, int rows)
 {
     Weights<T> w;
-    uint32_t r[2][4];
-    ldmatrix_trans(r[0], base + rows);
     split_piece<Finite>(piece, w);
 #pragma unroll
     for (int j = 0; j < COLUMNS / 2; j++) {
-        if (j + 1 < COLUMNS / 2) ldmatrix_trans(r[(j + 1) & 1], base + (rows ^ ((j + 1) << 5)));
-        mma_parts(sum[2 * j], sum[2 * j + 1], w, r[j & 1]);
+        uint32_t r[4];
+        ldmatrix_trans(r, base + (rows ^ (j << 5)));
+        mma_parts(sum[2 * j], sum[2 * j + 1], w, r);
     }
 }
 
@@ -316,8 +314,8 @@ __device__ __forceinline__ const char *line_of(const floyd_view &view, const Pla
 }
 
 /*
- * Rows of D elements on their way into shared memory, by one warp, each lane with pieces of 16 bytes: lane i has piece
- * i % CHUNKS of rows i / CHUNKS, and of every AT_ONCE-th row from there.
+ * Rows of D elements on their way into shared memory, by one warp, each lane with pieces of 16 bytes: lane i has
+ * piece i % CHUNKS of rows i / CHUNKS, and of every AT_ONCE-th row from there.
  */
 template <class L> struct Loader {
     static constexpr int AT_ONCE = 32 / L::CHUNKS;
@@ -352,7 +350,8 @@ template <class L> struct Loader {
     }
 
     /* 16 rows into a slice, where this lane's first piece goes to `to`. */
-    __device__ __forceinline__ void slice(char *shared, int to, const char *from, int64_t stride, int64_t left) const
+    __device__ __forceinline__ void slice(char *shared, int to, const char *from, int64_t stride,
+                                          int64_t left) const
     {
         load<STEP>(from, stride, left, [&](int i) { return shared + L::slice_next(to, i); });
     }
@@ -374,8 +373,8 @@ template <class L, int Axis, int R> struct EdgeLines {
     const floyd_view &k, &v;
     const char *k_at[R], *v_at[R];
 
-    __device__ EdgeLines(const Loader<L> &by, const Place &at, int64_t index, int64_t count, const floyd_view &k_view,
-                         const floyd_view &v_view)
+    __device__ EdgeLines(const Loader<L> &by, const Place &at, int64_t index, int64_t count,
+                         const floyd_view &k_view, const floyd_view &v_view)
         : loader(by), k(k_view), v(v_view)
     {
 #pragma unroll
@@ -386,7 +385,10 @@ template <class L, int Axis, int R> struct EdgeLines {
         }
     }
 
-    static __device__ __forceinline__ int64_t stride(const floyd_view &view) { return view.stride[5 - Axis] * 2; }
+    static __device__ __forceinline__ int64_t stride(const floyd_view &view)
+    {
+        return view.stride[5 - Axis] * 2;
+    }
 
     __device__ __forceinline__ void load(char *shared, int to, const char *(&at)[R], int64_t stride, int64_t left)
     {
@@ -398,8 +400,14 @@ template <class L, int Axis, int R> struct EdgeLines {
     }
 
     /* The next rows, `left` of them left. */
-    __device__ __forceinline__ void load_k(char *shared, int to, int64_t left) { load(shared, to, k_at, stride(k), left); }
-    __device__ __forceinline__ void load_v(char *shared, int to, int64_t left) { load(shared, to, v_at, stride(v), left); }
+    __device__ __forceinline__ void load_k(char *shared, int to, int64_t left)
+    {
+        load(shared, to, k_at, stride(k), left);
+    }
+    __device__ __forceinline__ void load_v(char *shared, int to, int64_t left)
+    {
+        load(shared, to, v_at, stride(v), left);
+    }
 };
 
 /* ---- Masks ---------------------------------------------------------------------------------------- */

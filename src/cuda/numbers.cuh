@@ -6,7 +6,8 @@
 #include "device.cuh"
 #include "job.h"
 
-namespace floyd {
+namespace floyd
+{
 
 constexpr float LOG2E = 1.4426950408889634f;
 
@@ -34,9 +35,9 @@ __device__ __forceinline__ float high_half(uint32_t pair, __half)
 constexpr float NUDGE = 1 + 0x1p-23f;
 
 /*
- * What is left of a when its upper bits, `high`, are taken away, to within 2^-23 a. It has the sign of a, and is not 0
- * unless a is, or is next to it: so the products of the parts with inf agree, and only 0 * inf makes a NaN, as
- * without parts. Of an infinite a, where there may be one, it is a.
+ * What is left of a when its upper bits, `high`, are taken away, to within 2^-23 a. It has the sign of a, and is
+ * not 0 unless a is, or is next to it: so the products of the parts with inf agree, and only 0 * inf makes a NaN,
+ * as without parts. Of an infinite a, where there may be one, it is a.
  */
 template <bool Finite> __device__ __forceinline__ float rest_of(float a, float high)
 {
@@ -65,6 +66,12 @@ __device__ __forceinline__ float load_float(const floyd_view &view, int64_t at)
     default:
         return __bfloat162float(reinterpret_cast<const __nv_bfloat16 *>(view.data)[at]);
     }
+}
+
+/* True where multiplying by 1 / sum is as good as dividing by sum: neither is near the ends of the range. */
+__device__ __forceinline__ bool is_ordinary(float sum)
+{
+    return fabsf(sum) >= 0x1p-100f && fabsf(sum) <= 0x1p100f;
 }
 
 /* Every output passes here: NaN has one pattern, and -0 becomes +0. */
@@ -107,8 +114,8 @@ __device__ __forceinline__ void store_pair(const floyd_view &view, int64_t at, f
         *reinterpret_cast<float2 *>(view.data + at * 4) = make_float2(output_float(a), output_float(b));
         break;
     case FLOYD_F16:
-        *reinterpret_cast<uint32_t *>(view.data + at * 2) =
-            output_half(a) | static_cast<uint32_t>(output_half(b)) << 16;
+        *reinterpret_cast<uint32_t *>(view.data + at * 2) = output_half(a) | static_cast<uint32_t>(output_half(b))
+                                                                                 << 16;
         break;
     default:
         *reinterpret_cast<uint32_t *>(view.data + at * 2) =

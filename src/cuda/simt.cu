@@ -20,13 +20,15 @@ typedef Shape<8, 16, 16, 8, 32, true, false> WideEdges;
 typedef Shape<8, 16, 16, 4, 32, false, false> AnyPairs;
 typedef Shape<8, 16, 16, 8, 32, false, false> AnyEdges;
 
-constexpr size_t LARGE_SHARED = 232448, ANY_SHARED = 101376;
-static_assert(PairSpace<LargePairs>::bytes(1) <= LARGE_SHARED &&
-                  PairSpace<LargePairsBackward>::bytes(2) <= LARGE_SHARED,
+static_assert(PairSpace<LargePairs>::bytes(1) <= FLOYD_SHARED_LARGE &&
+                  PairSpace<LargePairsBackward>::bytes(2) <= FLOYD_SHARED_LARGE,
               "");
-static_assert(PairSpace<WidePairs>::bytes(0) <= LARGE_SHARED && EdgeSpace<LargeEdges>::BYTES <= LARGE_SHARED, "");
-static_assert(EdgeSpace<WideEdges>::BYTES <= LARGE_SHARED, "");
-static_assert(PairSpace<AnyPairs>::bytes(0) <= ANY_SHARED && EdgeSpace<AnyEdges>::BYTES <= ANY_SHARED, "");
+static_assert(PairSpace<WidePairs>::bytes(0) <= FLOYD_SHARED_LARGE &&
+                  EdgeSpace<LargeEdges>::BYTES <= FLOYD_SHARED_LARGE,
+              "");
+static_assert(EdgeSpace<WideEdges>::BYTES <= FLOYD_SHARED_LARGE, "");
+static_assert(PairSpace<AnyPairs>::bytes(0) <= FLOYD_SHARED_ANY && EdgeSpace<AnyEdges>::BYTES <= FLOYD_SHARED_ANY,
+              "");
 
 /* Blocks enough for `tiles`: each takes every gridDim-th one. */
 dim3 grid_of(int64_t tiles)
@@ -71,23 +73,13 @@ bool is_vectors(const floyd_job &job, int role)
 /* Whether all tensors can be read 16 bytes at a time, and the device has the shared memory for it. */
 bool takes_vectors(const floyd_job &job)
 {
-    int device = 0, bytes = 0;
-    if (cudaGetDevice(&device) != cudaSuccess ||
-        cudaDeviceGetAttribute(&bytes, cudaDevAttrMaxSharedMemoryPerBlockOptin, device) != cudaSuccess)
-        return false;
-    if (bytes < static_cast<int>(LARGE_SHARED) || job.D == 0 || job.D % 4) return false;
+    if (job.D == 0 || job.D % 4 || !floyd_shared_is_large()) return false;
     for (int role = 0; role < FLOYD_ROLES; role++)
         if (!is_vectors(job, role)) return false;
     return true;
 }
 
 } // namespace
-
-cudaError_t floyd_cuda_rows(const floyd_job *job, cudaStream_t stream)
-{
-    const int64_t rows = job->B * job->H * job->N * job->M, each = ROWS_THREADS / 32;
-    return floyd_launch(rows_kernel, grid_of((rows + each - 1) / each), dim3(ROWS_THREADS), 0, stream, *job);
-}
 
 cudaError_t floyd_cuda_simt_forward(const floyd_job *job, cudaStream_t stream)
 {

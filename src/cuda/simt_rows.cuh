@@ -10,41 +10,9 @@ namespace floyd
 namespace simt
 {
 
-constexpr int ROWS_THREADS = 256;
-
 /* A flag in shared memory only: the row lies past the tensors' sizes. Its masked positions are the upper 16 bits.
  */
 constexpr uint32_t ROW_ABSENT = 4, ROW_MASKED = 16;
-
-/* One warp for each row. */
-__global__ void __launch_bounds__(ROWS_THREADS) rows_kernel(const __grid_constant__ floyd_job job)
-{
-    const floyd_view &y = job.tensor[FLOYD_ROLE_Y], &dy = job.tensor[FLOYD_ROLE_DY];
-    const floyd_view &max = job.tensor[FLOYD_ROLE_MAX], &sum = job.tensor[FLOYD_ROLE_SUM];
-    const int64_t rows = job.B * job.H * job.N * job.M,
-                  warps = static_cast<int64_t>(gridDim.x) * (ROWS_THREADS / 32);
-    const int lane = threadIdx.x % 32;
-    for (int64_t row = blockIdx.x * static_cast<int64_t>(ROWS_THREADS / 32) + threadIdx.x / 32; row < rows;
-         row += warps) {
-        const int64_t m = row % job.M, n = row / job.M % job.N, head = row / (job.M * job.N);
-        const int64_t b = head / job.H, h = head % job.H;
-        const auto at = [=](const floyd_view &view) {
-            return b * view.stride[0] + h * view.stride[1] + n * view.stride[2] + m * view.stride[3];
-        };
-        float delta = 0;
-        for (int64_t d = lane; d < job.D; d += 32)
-            delta = fmaf(load_float(dy, at(dy) + d * dy.stride[4]), load_float(y, at(y) + d * y.stride[4]), delta);
-        for (int flip = 16; flip > 0; flip /= 2) delta += __shfl_xor_sync(0xffffffffu, delta, flip);
-        if (lane != 0) continue;
-        floyd_row out = {load_float(max, at(max)), load_float(sum, at(sum)), delta, 0};
-        if (out.max <= FLOYD_FULLY_MASKED) out.flags |= FLOYD_ROW_FULLY_MASKED;
-        if (is_ordinary(out.sum))
-            out.sum = 1 / out.sum;
-        else
-            out.flags |= FLOYD_ROW_DIVIDE;
-        job.rows[head * job.row_stride[0] + n * job.row_stride[1] + m * job.row_stride[2]] = out;
-    }
-}
 
 __device__ __forceinline__ floyd_row load_row(const floyd_job &job, const Tile &tile, int64_t n, int64_t m)
 {

@@ -42,11 +42,6 @@ __device__ __forceinline__ int64_t ceil_div(int64_t a, int64_t b)
     return (a + b - 1) / b;
 }
 
-__device__ __forceinline__ bool is_ordinary(float sum)
-{
-    return fabsf(sum) >= 0x1p-100f && fabsf(sum) <= 0x1p100f;
-}
-
 __device__ __forceinline__ float exp_difference(float a, float b)
 {
     return exp2_approx((a - b) * LOG2E);
