@@ -13,7 +13,8 @@
  * - A status tells what was refused, or that a launch failed. A fault while kernels run (an address that is none,
  *   say) surfaces, as always with CUDA, at a later call to CUDA's runtime: at the latest when the stream is next
  *   waited for.
- * - F64 tensors, and D > 128, are not supported. Sums are fp32. Results are not the CPU library's bit for bit.
+ * - F64 tensors, and D > 128, are not supported. Sums are fp32; values within a factor of 2*sum of the largest fp32
+ *   number may overflow on the way. Results are not the CPU library's bit for bit.
  *
  * Which kernels run: those of the tensor cores where q, k1, v1, k2, v2 (and dy, in the backward) are all F16 or all
  * BF16, D is a multiple of 8 and at most 64, these tensors have data aligned to 16 bytes, stride 1 along D and
@@ -35,7 +36,7 @@ extern "C" {
 
 typedef struct floyd_cuda_options {
     size_t struct_size; /* sizeof(floyd_cuda_options); FLOYD_CUDA_OPTIONS_INIT sets it */
-    void *stream;       /* a cudaStream_t of the current device; NULL = its default stream */
+    void *stream;       /* a cudaStream_t of the current device; NULL = its legacy default stream */
 } floyd_cuda_options;
 
 #define FLOYD_CUDA_OPTIONS_INIT                                                                                    \

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "choose.h"
 
-enum { MMA_LARGEST_D = 64, VECTOR_BYTES = 16, VECTOR_ELEMENTS = 8 };
+enum { LARGEST_GRID = 0x7fffffff, TILE = 16, MMA_LARGEST_D = 64, VECTOR_BYTES = 16, VECTOR_ELEMENTS = 8 };
 
 static bool rows_in_vectors(const floyd_view *view, const int64_t size[5])
 {
@@ -24,11 +24,19 @@ static bool sizes_fit(const floyd_job *job)
            job->D % VECTOR_ELEMENTS == 0 && job->D <= MMA_LARGEST_D;
 }
 
+/* Every kernel's tiles are blocks of one grid. A tile is 16 x 16 or more. */
+static bool grid_fits(const floyd_job *job, int64_t size2, int64_t size3)
+{
+    const double tiles2 = (double)((size2 - 1) / TILE + 1), tiles3 = (double)((size3 - 1) / TILE + 1);
+    return (double)job->B * (double)job->H * tiles2 * tiles3 <= LARGEST_GRID;
+}
+
 bool floyd_cuda_mma_fits(const floyd_job *job)
 {
     const int32_t dtype = job->tensor[FLOYD_ROLE_Q].dtype;
     const int64_t N = job->N, M = job->M, K = job->K;
-    return (dtype == FLOYD_F16 || dtype == FLOYD_BF16) && sizes_fit(job) && operand_fits(job, FLOYD_ROLE_Q, N, M) &&
+    return (dtype == FLOYD_F16 || dtype == FLOYD_BF16) && sizes_fit(job) && grid_fits(job, N, M) &&
+           grid_fits(job, N, K) && grid_fits(job, K, M) && operand_fits(job, FLOYD_ROLE_Q, N, M) &&
            operand_fits(job, FLOYD_ROLE_K1, N, K) && operand_fits(job, FLOYD_ROLE_V1, N, K) &&
            operand_fits(job, FLOYD_ROLE_K2, K, M) && operand_fits(job, FLOYD_ROLE_V2, K, M) &&
            (!job->rows || operand_fits(job, FLOYD_ROLE_DY, N, M));

@@ -62,6 +62,7 @@ const char *floyd_cuda_enqueue_forward(const floyd_job *job, void *to)
 {
     const auto stream = static_cast<cudaStream_t>(to);
     if (!any(job->N, job->M, *job)) return nullptr;
+    if (job->D == 0 && !wanted(*job, FLOYD_ROLE_MAX) && !wanted(*job, FLOYD_ROLE_SUM)) return nullptr;
     return text_of(takes_mma(*job) ? floyd_cuda_mma_forward(job, stream) : floyd_cuda_simt_forward(job, stream));
 }
 
@@ -70,7 +71,7 @@ const char *floyd_cuda_enqueue_backward(const floyd_job *job, void *to)
     const auto stream = static_cast<cudaStream_t>(to);
     const bool mma = takes_mma(*job);
     const floyd_job mirrored = floyd_job_mirrored(job);
-    cudaError_t error = any(job->N, job->M, *job) ? floyd_cuda_rows(job, stream) : cudaSuccess;
+    cudaError_t error = any(job->N, job->M, *job) && job->D > 0 ? floyd_cuda_rows(job, stream) : cudaSuccess;
     if (error == cudaSuccess) error = enqueue_dq(*job, mma, stream);
     if (error == cudaSuccess) error = enqueue_edges(*job, mma, stream);
     if (error == cudaSuccess) error = enqueue_edges(mirrored, mma, stream);

@@ -40,6 +40,8 @@ static floyd_view view_of(const floyd_problem *problem, floyd_role role)
     view.data = tensor->data;
     view.dtype = (int32_t)tensor->dtype;
     memcpy(view.stride, tensor->stride, sizeof view.stride);
+    for (int axis = 0; axis < 4; axis++) /* of one element, whatever it says: no address is made with it */
+        if (tensor->size[axis] == 1) view.stride[axis] = 0;
     return view;
 }
 

@@ -25,7 +25,11 @@ typedef struct floyd_row {
     uint32_t flags;
 } floyd_row;
 
-enum { FLOYD_ROW_FULLY_MASKED = 1, FLOYD_ROW_DIVIDE = 2 };
+enum {
+    FLOYD_ROW_FULLY_MASKED = 1,
+    FLOYD_ROW_DIVIDE = 2,
+    FLOYD_ROW_ABSENT = 4 /* in kernels only: past the end of the axis, without weight whatever the edges hold */
+};
 
 typedef struct floyd_job {
     int64_t B, H, N, M, K, D;

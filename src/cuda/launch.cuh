@@ -36,8 +36,8 @@ cudaError_t floyd_launch(void (*kernel)(P...), dim3 grid, dim3 block, size_t sha
     floyd_emulate(kernel, grid, block, shared, args...);
     return cudaSuccess;
 #else
-    kernel<<<grid, block, shared, stream>>>(args...);
-    return cudaGetLastError();
+    void *given[] = {&args...};
+    return cudaLaunchKernel(reinterpret_cast<const void *>(kernel), grid, block, given, shared, stream);
 #endif
 }
 

@@ -14,7 +14,7 @@ using floyd::THREADS;
 
 static_assert(floyd::GradientSpace<Layout<64, 1>>::BYTES <= FLOYD_SHARED_LARGE &&
                   floyd::GradientSpace<Layout<32, 2>>::BYTES <= FLOYD_SHARED_LARGE,
-              "");
+              "the gradients take more than the forward");
 
 int64_t tiles(int64_t extent, int64_t tile)
 {

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * dQ of a tile of pairs. Step j takes 16 pivots:
- *   warp n:  S = Q[n] K1[n], dP = dY[n] V1[n], in registers
+ *   warp n:  S = Q[n] K1[n], dP = dY[n] V1[n], in registers (with the third where they would not fit)
  *   warp m:  exchange <- Q[m] K2[m], dY[m] V2[m]
  *   warp n:  dS from both;  exchange <- dS;  dQ1[n] += dS[n] K1[n]
  *   warp m:  dQ2[m] += dS[m] K2[m]
@@ -10,8 +10,8 @@
 #ifndef FLOYD_CUDA_MMA_DQ_CUH
 #define FLOYD_CUDA_MMA_DQ_CUH
 
-#include "mma_forward.cuh"
 #include "mma_gradient.cuh"
+#include "mma_output.cuh"
 
 namespace floyd
 {
@@ -157,6 +157,7 @@ __global__ void __launch_bounds__(THREADS, 1) mma_dq(const __grid_constant__ flo
         copy_async_commit();
     }
     copy_async_wait<0>();
+    static_assert(L::N * L::M * DP * 4 <= Space::K2, "results lie below what the last phase reads");
     __syncthreads();
 #pragma unroll
     for (int r = 0; r < R; r++) put_results<L>(shared, dq2[r], w + 16 * r, my);
@@ -169,7 +170,7 @@ __global__ void __launch_bounds__(THREADS, 1) mma_dq(const __grid_constant__ flo
         for (int i = 0; i < 2; i++) {
             const int64_t m = m0 + 16 * r + my.g + 8 * i;
             if (n < job.N && m < job.M)
-                store_row(dq, row_at(dq, at.b, at.h, n, m), dq1[r], i, 1, job.continued, job.D, my.t);
+                store_row(dq, row_at(dq, at.b, at.h, n, m), dq1[r], i, Reciprocal(1), job.continued, job.D, my.t);
         }
     }
 }

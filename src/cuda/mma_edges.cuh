@@ -9,8 +9,8 @@
 #ifndef FLOYD_CUDA_MMA_EDGES_CUH
 #define FLOYD_CUDA_MMA_EDGES_CUH
 
-#include "mma_forward.cuh"
 #include "mma_gradient.cuh"
+#include "mma_output.cuh"
 
 namespace floyd
 {
@@ -49,7 +49,7 @@ __device__ __forceinline__ void weigh_edges(Piece &s, Piece &dp, const floyd_job
         for (int i = 0; i < 4; i++) {
             const floyd_row &row = rows[2 * h + (i & 1)];
             const int64_t k = k0 + my.g + 8 * (i >> 1), m = m0 + 8 * h + 2 * my.t + (i & 1);
-            const bool absent = k >= job.K || (row.flags & ROW_ABSENT);
+            const bool absent = k >= job.K || (row.flags & FLOYD_ROW_ABSENT);
             const bool masked = is_masked(job) && !absent && n < job.N && mask(m, k);
             weigh_any(s[h][i], dp[h][i], row, masked, absent, job);
         }
@@ -148,7 +148,7 @@ __global__ void __launch_bounds__(THREADS, 1) mma_edges(const __grid_constant__ 
             if (rest >= 0 || m0 + m + 2 * my.t < M)
                 rows[i] = load_row(row_line + m * job.row_stride[2]);
             else
-                rows[i] = {0, 0, 0, ROW_ABSENT};
+                rows[i] = {0, 0, 0, FLOYD_ROW_ABSENT};
             flags |= rows[i].flags;
         }
         row_line += STEP * job.row_stride[2];
@@ -178,8 +178,10 @@ __global__ void __launch_bounds__(THREADS, 1) mma_edges(const __grid_constant__ 
     for (int i = 0; i < 2; i++) {
         const int64_t k = k0 + my.g + 8 * i;
         if (n >= job.N || k >= job.K) continue;
-        if (dk1.data) store_row(dk1, row_at(dk1, at.b, at.h, n, k), sum_k, i, 1, job.continued, job.D, my.t);
-        if (dv1.data) store_row(dv1, row_at(dv1, at.b, at.h, n, k), sum_v, i, 1, job.continued, job.D, my.t);
+        if (dk1.data)
+            store_row(dk1, row_at(dk1, at.b, at.h, n, k), sum_k, i, Reciprocal(1), job.continued, job.D, my.t);
+        if (dv1.data)
+            store_row(dv1, row_at(dv1, at.b, at.h, n, k), sum_v, i, Reciprocal(1), job.continued, job.D, my.t);
     }
 }
 

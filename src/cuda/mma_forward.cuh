@@ -11,15 +11,15 @@
 #include <cfloat>
 #include <cmath>
 
-#include "mma_tile.cuh"
+#include "mma_output.cuh"
 
 namespace floyd
 {
 
 /*
  * The running softmax of the two rows of one fragment. Weights are relative to `reference`, which follows the
- * greatest score only when that has grown by a factor 2^8: between, nothing needs to be scaled again. Sums are this
- * lane's share.
+ * greatest score only when that has grown by a factor of 2: between, nothing needs to be scaled again. Sums are
+ * this lane's share.
  */
 struct Softmax {
     float top[2], reference[2], sum[2];
@@ -37,7 +37,7 @@ struct Softmax {
     /* Scores become weights; factor is what everything summed so far must be multiplied with. */
     __device__ __forceinline__ void step(Piece &s, float (&factor)[2])
     {
-        constexpr float SLACK = 5.545177f;
+        constexpr float SLACK = 0.6931472f;
 #pragma unroll
         for (int i = 0; i < 2; i++) {
             float most = max_nan(max_nan(s[0][2 * i], s[0][2 * i + 1]), max_nan(s[1][2 * i], s[1][2 * i + 1]));
@@ -117,92 +117,6 @@ template <class L> struct ForwardSpace {
                          FACTORS = EXCHANGE + L::EXCHANGE, BYTES = FACTORS + L::N * (L::M + 1) * 4;
 };
 
-/* Where fp32 results [n][m][d] of the phase by m lie for the phase by n: this lane's pair of columns 8j + 2t. */
-template <class L> __device__ __forceinline__ float2 *result_at(char *shared, int n, int m, int j, int t)
-{
-    const int pair = (4 * j + t) ^ (((n ^ m) & 3) << 2);
-    return reinterpret_cast<float2 *>(shared + ((n * L::M + m) * L::COLUMNS * 4 + pair) * 8);
-}
-
-template <class L>
-__device__ __forceinline__ void put_results(char *shared, const float (&sum)[L::COLUMNS][4], int m, const Lane &my)
-{
-#pragma unroll
-    for (int j = 0; j < L::COLUMNS; j++) {
-        *result_at<L>(shared, my.g, m, j, my.t) = make_float2(sum[j][0], sum[j][1]);
-        *result_at<L>(shared, my.g + 8, m, j, my.t) = make_float2(sum[j][2], sum[j][3]);
-    }
-}
-
-template <class L>
-__device__ __forceinline__ void add_results(float (&sum)[L::COLUMNS][4], char *shared, int n, int m0,
-                                            const Lane &my)
-{
-#pragma unroll
-    for (int j = 0; j < L::COLUMNS; j++) {
-#pragma unroll
-        for (int i = 0; i < 2; i++) {
-            const float2 other = *result_at<L>(shared, n, m0 + my.g + 8 * i, j, my.t);
-            sum[j][2 * i] += other.x;
-            sum[j][2 * i + 1] += other.y;
-        }
-    }
-}
-
-/* Columns 2t, 2t + 1 of every 8 of a row of D, one element at a time. at: offset of the row in elements. */
-template <int COLUMNS>
-__device__ __noinline__ void store_row_any(const floyd_view &view, int64_t at, const float (&values)[COLUMNS][2],
-                                           bool add, int64_t D, int t)
-{
-    for (int j = 0; j < COLUMNS; j++) {
-        for (int e = 0; e < 2; e++) {
-            const int64_t d = 8 * j + 2 * t + e;
-            if (d >= D) continue;
-            float value = values[j][e];
-            if (add) value += load_float(view, at + d * view.stride[4]);
-            store_float(view, at + d * view.stride[4], value);
-        }
-    }
-}
-
-/* Two elements at a time are written where that is possible. */
-__device__ __forceinline__ bool in_pairs(const floyd_view &view, int64_t at)
-{
-    const int size = view.dtype == FLOYD_F32 ? 4 : 2;
-    return view.stride[4] == 1 && (reinterpret_cast<uintptr_t>(view.data) + at * size) % (2 * size) == 0;
-}
-
-/* One row of a fragment, times factor, into columns of a row of D. D is a multiple of 8. */
-template <int COLUMNS>
-__device__ __forceinline__ void store_row(const floyd_view &view, int64_t at, const float (&sum)[COLUMNS][4],
-                                          int row, float factor, bool add, int64_t D, int t)
-{
-    if (add || !in_pairs(view, at)) {
-        float values[COLUMNS][2];
-#pragma unroll
-        for (int j = 0; j < COLUMNS; j++)
-#pragma unroll
-            for (int e = 0; e < 2; e++) values[j][e] = sum[j][2 * row + e] * factor;
-        store_row_any<COLUMNS>(view, at, values, add, D, t);
-        return;
-    }
-#pragma unroll
-    for (int j = 0; j < COLUMNS; j++) {
-        if (8 * j >= D) continue;
-        store_pair(view, at + 8 * j + 2 * t, sum[j][2 * row] * factor, sum[j][2 * row + 1] * factor);
-    }
-}
-
-__device__ __forceinline__ int64_t row_at(const floyd_view &view, int64_t b, int64_t h, int64_t i, int64_t j)
-{
-    return b * view.stride[0] + h * view.stride[1] + i * view.stride[2] + j * view.stride[3];
-}
-
-__device__ __forceinline__ void store_copies(const floyd_view &view, int64_t at, int64_t copies, float value)
-{
-    for (int64_t i = 0; i < copies; i++) store_float(view, at + i * view.stride[4], value);
-}
-
 /* Carries on from the max, sum and Y that are stored for this fragment's rows; from nothing where sum is 0. */
 template <class L>
 __device__ __forceinline__ void resume(const floyd_job &job, const Place &at, int64_t n, int64_t m0, Softmax &soft,
@@ -215,8 +129,10 @@ __device__ __forceinline__ void resume(const floyd_job &job, const Place &at, in
         const int64_t m = m0 + my.g + 8 * i;
         if (n >= job.N || m >= job.M) continue;
         const float before = load_float(total, row_at(total, at.b, at.h, n, m));
-        if (before == 0) continue;
-        soft.top[i] = soft.reference[i] = load_float(max, row_at(max, at.b, at.h, n, m));
+        const float top = load_float(max, row_at(max, at.b, at.h, n, m));
+        if (before == 0 || top == -INFINITY)
+            continue; /* nothing yet; or scores of -inf alone, which leave no trace */
+        soft.top[i] = soft.reference[i] = top;
         soft.sum[i] = my.t == 0 ? before : 0;
         const int64_t row = row_at(y, at.b, at.h, n, m);
 #pragma unroll
@@ -242,7 +158,7 @@ __device__ __forceinline__ void finish_rows(const floyd_job &job, const Place &a
         if (n >= job.N || m >= job.M) continue;
         const float top = soft.top[i];
         if (top == -INFINITY) all = NAN; /* exp(-inf + inf), as the formula has it */
-        store_row(y, row_at(y, at.b, at.h, n, m), sum, i, 1 / all, false, job.D, my.t);
+        store_row(y, row_at(y, at.b, at.h, n, m), sum, i, Reciprocal(all), false, job.D, my.t);
         if (soft.reference[i] != top) all *= Softmax::weight(soft.reference[i], top);
         if (my.t != 0) continue;
         if (max.data) store_copies(max, row_at(max, at.b, at.h, n, m), job.copies[0], top);
@@ -279,7 +195,6 @@ __global__ void __launch_bounds__(THREADS, 1) mma_forward(const __grid_constant_
         if (job.continued) resume<L>(job, at, n, m0 + 16 * r, soft[r], y1[r], my);
     }
 
-    /* Warps whose n or m is past the end leave out its phase: what the exchange then holds of it is never kept. */
     const auto finish_y2 = [&]() {
 #pragma unroll
         for (int r = 0; r < R; r++) {
@@ -328,9 +243,10 @@ __global__ void __launch_bounds__(THREADS, 1) mma_forward(const __grid_constant_
         for (int r = 0; r < R; r++) {
             Piece s;
             float factor[2];
-            by_n.get(s, exchange + r * L::EXCHANGE_16_M);
+            clear(s);
             multiply<T, L::STEPS>(s, shared + Space::Q + r * L::PAIR_16_M, offset.q_n, shared + Space::K1,
                                   offset.right);
+            by_n.add(s, exchange + r * L::EXCHANGE_16_M);
             finish_scores(s, job, at, n, m0 + 16 * r, k0, my);
             soft[r].step(s, factor);
             by_n.put(s, exchange + r * L::EXCHANGE_16_M);
@@ -352,6 +268,7 @@ __global__ void __launch_bounds__(THREADS, 1) mma_forward(const __grid_constant_
     copy_async_wait<0>();
     __syncwarp();
     finish_y2();
+    static_assert(L::N * L::M * DP * 4 <= Space::K2, "results lie below what the last phase reads");
 #pragma unroll
     for (int r = 0; r < R; r++) put_results<L>(shared, y2[r], w + 16 * r, my);
     __syncthreads();

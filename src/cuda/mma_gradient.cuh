@@ -11,9 +11,6 @@
 namespace floyd
 {
 
-/* Set for a row that is not there: it has no weight, whatever the edges hold. */
-constexpr uint32_t ROW_ABSENT = 4;
-
 __device__ __forceinline__ const floyd_row *rows_of(const floyd_job &job, const Place &at, int64_t n)
 {
     return job.rows + (at.b * job.H + at.h) * job.row_stride[0] + n * job.row_stride[1];
@@ -25,10 +22,13 @@ __device__ __forceinline__ floyd_row load_row(const floyd_row *row)
     return {__uint_as_float(word.x), __uint_as_float(word.y), __uint_as_float(word.z), word.w};
 }
 
-/* s = Q.K becomes P and dp = dY.V becomes dS: of a row without flags, at a position that is not masked. */
+/*
+ * s = Q.K becomes P and dp = dY.V becomes dS, with the score rounded as the forward rounds it: only then does its
+ * maximum cancel. Of a row without flags, at a position that is not masked.
+ */
 __device__ __forceinline__ void weigh(float &s, float &dp, const floyd_row &row, float scale)
 {
-    s = exp2_approx(fmaf(s, scale, -row.max) * LOG2E) * row.sum;
+    s = exp2_approx((s * scale - row.max) * LOG2E) * row.sum;
     dp = s * (dp - row.delta) * scale;
 }
 
@@ -37,11 +37,11 @@ __device__ __forceinline__ void weigh_any(float &s, float &dp, const floyd_row &
                                           const floyd_job &job)
 {
     const bool whole = row.flags & FLOYD_ROW_FULLY_MASKED;
-    const float above = masked && whole ? -FLT_MAX - row.max : fmaf(s, job.scale, -row.max);
+    const float above = masked && whole ? -FLT_MAX - row.max : s * job.scale - row.max;
     const float weight = exp2_approx(above * LOG2E);
     s = row.flags & FLOYD_ROW_DIVIDE ? __fdiv_rn(weight, row.sum) : weight * row.sum;
     dp = s * (dp - row.delta) * job.scale;
-    if (absent || (masked && !whole) || (row.flags & ROW_ABSENT))
+    if (absent || (masked && !whole) || (row.flags & FLOYD_ROW_ABSENT))
         s = dp = 0;
     else if (masked && job.zero_grad)
         dp = 0;

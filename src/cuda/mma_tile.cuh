@@ -280,15 +280,16 @@ struct Place {
     /* The grid has one block for each tile, so their number fits 31 bits. */
     __device__ Place(const floyd_job &job, int64_t extent1, int64_t extent2, int tile1, int tile2)
     {
-        constexpr uint32_t BAND = 8;
         const uint32_t count1 = static_cast<uint32_t>(ceil_div(extent1, tile1));
         const uint32_t count2 = static_cast<uint32_t>(ceil_div(extent2, tile2)), H = static_cast<uint32_t>(job.H);
         const uint32_t head = blockIdx.x / (count1 * count2), index = blockIdx.x % (count1 * count2);
-        const uint32_t band = index / (BAND * count2), rest = index % (BAND * count2);
-        const uint32_t height = count1 - band * BAND < BAND ? count1 - band * BAND : BAND;
+        const uint32_t height_most = count2 < 1u << 28 ? 8 : 1; /* the product fits 32 bits */
+        const uint32_t band = index / (height_most * count2), rest = index % (height_most * count2);
+        const uint32_t height =
+            count1 - band * height_most < height_most ? count1 - band * height_most : height_most;
         b = head / H;
         h = head % H;
-        first = static_cast<int64_t>(band * BAND + rest % height) * tile1;
+        first = static_cast<int64_t>(band * height_most + rest % height) * tile1;
         second = static_cast<int64_t>(rest / height) * tile2;
     }
 };

@@ -74,7 +74,7 @@ __device__ __forceinline__ bool is_ordinary(float sum)
     return fabsf(sum) >= 0x1p-100f && fabsf(sum) <= 0x1p100f;
 }
 
-/* Every output passes here: NaN has one pattern, and -0 becomes +0. */
+/* Every output passes here: NaN has one pattern, and a sum of -0 becomes +0. */
 __device__ __forceinline__ float output_float(float value)
 {
     return value == value ? value + 0.0f : __uint_as_float(0x7fc00000u);

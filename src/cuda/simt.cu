@@ -22,11 +22,11 @@ typedef Shape<8, 16, 16, 8, 32, false, false> AnyEdges;
 
 static_assert(PairSpace<LargePairs>::bytes(1) <= FLOYD_SHARED_LARGE &&
                   PairSpace<LargePairsBackward>::bytes(2) <= FLOYD_SHARED_LARGE,
-              "");
+              "shared memory");
 static_assert(PairSpace<WidePairs>::bytes(0) <= FLOYD_SHARED_LARGE &&
                   EdgeSpace<LargeEdges>::BYTES <= FLOYD_SHARED_LARGE,
               "");
-static_assert(EdgeSpace<WideEdges>::BYTES <= FLOYD_SHARED_LARGE, "");
+static_assert(EdgeSpace<WideEdges>::BYTES <= FLOYD_SHARED_LARGE, "shared memory");
 static_assert(PairSpace<AnyPairs>::bytes(0) <= FLOYD_SHARED_ANY && EdgeSpace<AnyEdges>::BYTES <= FLOYD_SHARED_ANY,
               "");
 

@@ -10,13 +10,12 @@ namespace floyd
 namespace simt
 {
 
-/* A flag in shared memory only: the row lies past the tensors' sizes. Its masked positions are the upper 16 bits.
- */
-constexpr uint32_t ROW_ABSENT = 4, ROW_MASKED = 16;
+/* In shared memory, the upper 16 bits of a row's flags are its masked positions. */
+constexpr uint32_t ROW_MASKED = 16;
 
 __device__ __forceinline__ floyd_row load_row(const floyd_job &job, const Tile &tile, int64_t n, int64_t m)
 {
-    if (n >= job.N || m >= job.M) return {0, 0, 0, ROW_ABSENT};
+    if (n >= job.N || m >= job.M) return {0, 0, 0, FLOYD_ROW_ABSENT};
     const int64_t head = tile.b * job.H + tile.h;
     const float4 row = *reinterpret_cast<const float4 *>(job.rows + head * job.row_stride[0] +
                                                          n * job.row_stride[1] + m * job.row_stride[2]);
@@ -45,7 +44,7 @@ __device__ __forceinline__ void derive(const floyd_job &job, const floyd_row &ro
 {
     const uint32_t masked = row.flags >> (ROW_MASKED + bit);
     const bool fully_masked = row.flags & FLOYD_ROW_FULLY_MASKED;
-    if (row.flags & ROW_ABSENT) left = 0;
+    if (row.flags & FLOYD_ROW_ABSENT) left = 0;
 #pragma unroll
     for (int l = 0; l < 4; l++)
         weight[l] = exp_difference(masked >> l & 1 ? -FLT_MAX : part(score, l) * job.scale, row.max);

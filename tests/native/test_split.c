@@ -80,7 +80,7 @@ static void test_carry(void **state)
         for (int d = 0; d < 4; d++)
             for (int kind = 0; kind < 4; kind++) {
                 static const enum mask_kind kinds[] = {MASK_NONE, MASK_RANDOM, MASK_PADDING, MASK_ROWS};
-                spec s = spec_of(1, 2, 5, 17, 100, 12);
+                spec s = spec_of(1, 2, 5, 17, 100, i % 2 ? 16 : 12);
                 s.dtype = dtypes[d];
                 s.wide = d >= 2 ? 1u << T_Y : 0;
                 s.mask = kinds[kind];
@@ -154,7 +154,7 @@ static void test_add(void **state)
     (void)state;
     for (int d = 0; d < 4; d++)
         for (int kind = MASK_NONE; kind <= MASK_ROWS; kind += 3) {
-            spec s = spec_of(2, 1, 33, 35, 37, 12);
+            spec s = spec_of(2, 1, 33, 35, 37, d >= 2 ? 16 : 12);
             s.dtype = (floyd_dtype)d;
             s.wide = d >= 2 ? (unsigned)GRADIENTS : 0;
             s.mask = (enum mask_kind)kind;
