@@ -46,6 +46,7 @@ static const struct {
     {"concurrency", "test_more_threads_than_work", EVERYWHERE, "the CPU's threads"},
     {"concurrency", "test_many_callers", IN_EMULATOR, "slow"},
     {"concurrency", "test_fork", ON_DEVICE, "CUDA does not survive a fork"},
+    {"concurrency", "test_fork_while_computing", ON_DEVICE, "CUDA does not survive a fork"},
 };
 
 static bool is_left_out(const char *name)
