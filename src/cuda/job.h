@@ -20,15 +20,18 @@ typedef struct floyd_view {
 /* What the backward needs of one row (n,m), prepared once. */
 typedef struct floyd_row {
     float max;
-    float sum;   /* 1/sum where that is a normal number; else, with FLOYD_ROW_DIVIDE, the sum itself */
-    float delta; /* dY.Y */
+    float factor; /* 1/sum, or what the flags say */
+    float delta;  /* dY.Y */
     uint32_t flags;
 } floyd_row;
 
+/* Where 1/sum would be subnormal or infinite, factor is 1/(sum again) and what it is multiplied with is too, by
+ * again. */
 enum {
     FLOYD_ROW_FULLY_MASKED = 1,
-    FLOYD_ROW_DIVIDE = 2,
-    FLOYD_ROW_ABSENT = 4 /* in kernels only: past the end of the axis, without weight whatever the edges hold */
+    FLOYD_ROW_TINY_SUM = 2, /* again = 2^64 */
+    FLOYD_ROW_HUGE_SUM = 4, /* again = 2^-64 */
+    FLOYD_ROW_ABSENT = 8    /* in kernels only: past the end of the axis, without weight whatever the edges hold */
 };
 
 typedef struct floyd_job {

@@ -1,11 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * dQ of a tile of pairs. Step j takes 16 pivots:
- *   warp n:  S = Q[n] K1[n], dP = dY[n] V1[n], in registers (with the third where they would not fit)
- *   warp m:  exchange <- Q[m] K2[m], dY[m] V2[m]
- *   warp n:  dS from both;  exchange <- dS;  dQ1[n] += dS[n] K1[n]
+ *   warp m:  exchange <- dY[m] V2[m], Q[m] K2[m]
+ *   warp n:  S = Q[n] K1[n] + exchange, dP = dY[n] V1[n] + exchange;  exchange <- dS;  dQ1[n] += dS[n] K1[n]
  *   warp m:  dQ2[m] += dS[m] K2[m]
- * with a barrier before and after the third. What a warp has read for the last time is loaded anew at once.
+ * with a barrier before and after the second. What a warp has read for the last time is loaded anew at once.
  */
 #ifndef FLOYD_CUDA_MMA_DQ_CUH
 #define FLOYD_CUDA_MMA_DQ_CUH
@@ -47,7 +46,6 @@ __global__ void __launch_bounds__(THREADS, 1) mma_dq(const __grid_constant__ flo
 {
     typedef Layout<DP, R> L;
     typedef GradientSpace<L> Space;
-    constexpr bool EARLY = R == 1; /* more than one piece in registers at once would not fit */
     char *const shared = shared_memory();
     const Lane my;
     const Place at(job, job.N, job.M, L::N, L::M);
@@ -64,14 +62,6 @@ __global__ void __launch_bounds__(THREADS, 1) mma_dq(const __grid_constant__ flo
         const int64_t stride = view.stride[3] * 2;
         const char *const line = line_of<2>(view, at, n_read) + m0 * stride;
         loader.template pairs<L::M>(shared + space, w, loader.piece(line, stride), stride, job.M - m0);
-    };
-    const auto first_products = [&](Piece &s, Piece &dp, int r) {
-        clear(s);
-        clear(dp);
-        multiply<T, L::STEPS>(s, shared + Space::Q + r * L::PAIR_16_M, offset.q_n, shared + Space::K1,
-                              offset.right);
-        multiply<T, L::STEPS>(dp, shared + Space::DY + r * L::PAIR_16_M, offset.q_n, shared + Space::V1,
-                              offset.right);
     };
     const auto second_product = [&](int pairs, int edges, int space, int r) {
         Piece piece;
@@ -97,40 +87,38 @@ __global__ void __launch_bounds__(THREADS, 1) mma_dq(const __grid_constant__ flo
 
     load_pairs(job.tensor[FLOYD_ROLE_Q], Space::Q);
     load_pairs(job.tensor[FLOYD_ROLE_DY], Space::DY);
+    second.load_v(shared + Space::V2, offset.to, K);
     first.load_k(shared + Space::K1, offset.to, K);
     first.load_v(shared + Space::V1, offset.to, K);
     copy_async_commit();
     second.load_k(shared + Space::K2, offset.to, K);
-    second.load_v(shared + Space::V2, offset.to, K);
     copy_async_commit();
     for (int64_t k0 = 0; k0 < K; k0 += STEP) {
         const int64_t rest = K - k0 - STEP;
-        Piece s, dp;
         copy_async_wait<1>();
         if (k0 == 0)
             __syncthreads(); /* Q and dY are everybody's */
         else
             __syncwarp();
-        if (EARLY) first_products(s, dp, 0);
-        __syncwarp();
-        if (EARLY && rest > 0) first.load_v(shared + Space::V1, offset.to, rest);
-        copy_async_commit();
-
-        copy_async_wait<1>();
-        __syncwarp();
 #pragma unroll
-        for (int r = 0; r < R; r++) {
-            second_product(Space::Q, Space::K2, Space::S, r);
-            second_product(Space::DY, Space::V2, Space::DP, r);
-        }
+        for (int r = 0; r < R; r++) second_product(Space::DY, Space::V2, Space::DP, r);
+        copy_async_wait<0>(); /* K2 was asked for last */
         __syncwarp();
         if (rest > 0) second.load_v(shared + Space::V2, offset.to, rest);
         copy_async_commit();
+#pragma unroll
+        for (int r = 0; r < R; r++) second_product(Space::Q, Space::K2, Space::S, r);
         __syncthreads();
 
 #pragma unroll
         for (int r = 0; r < R; r++) {
-            if (!EARLY) first_products(s, dp, r);
+            Piece s, dp;
+            clear(s);
+            clear(dp);
+            multiply<T, L::STEPS>(s, shared + Space::Q + r * L::PAIR_16_M, offset.q_n, shared + Space::K1,
+                                  offset.right);
+            multiply<T, L::STEPS>(dp, shared + Space::DY + r * L::PAIR_16_M, offset.q_n, shared + Space::V1,
+                                  offset.right);
             by_n.add(s, shared + Space::S + r * L::EXCHANGE_16_M);
             by_n.add(dp, shared + Space::DP + r * L::EXCHANGE_16_M);
             if (plain && rest >= 0)
@@ -141,8 +129,10 @@ __global__ void __launch_bounds__(THREADS, 1) mma_dq(const __grid_constant__ flo
             accumulate<T, false>(dq1[r], dp, shared + Space::K1, offset.left);
         }
         __syncwarp();
-        if (!EARLY && rest > 0) first.load_v(shared + Space::V1, offset.to, rest);
-        if (rest > 0) first.load_k(shared + Space::K1, offset.to, rest);
+        if (rest > 0) {
+            first.load_k(shared + Space::K1, offset.to, rest);
+            first.load_v(shared + Space::V1, offset.to, rest);
+        }
         copy_async_commit();
         __syncthreads();
 

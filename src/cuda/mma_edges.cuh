@@ -160,15 +160,11 @@ __global__ void __launch_bounds__(THREADS, 1) mma_edges(const __grid_constant__ 
         else
             weigh_edges(s, dp, job, rows, at, n, m0, k0, my);
         /* Q is loaded anew while dV1 is computed, and read first in the next step; dY the other way round. */
-        if (dk1.data) {
-            accumulate<T, false>(sum_k, dp, shared + Space::Q, offset.q_n);
-        }
+        if (dk1.data) accumulate<T, false>(sum_k, dp, shared + Space::Q, offset.q_n);
         __syncwarp();
         if (rest > 0) load_pairs(q_line, q, Space::Q, rest);
         copy_async_commit();
-        if (dv1.data) {
-            accumulate<T, false>(sum_v, s, shared + Space::DY, offset.q_n);
-        }
+        if (dv1.data) accumulate<T, false>(sum_v, s, shared + Space::DY, offset.q_n);
         __syncwarp();
         if (rest > 0) load_pairs(dy_line, dy, Space::DY, rest);
         copy_async_commit();

@@ -28,7 +28,7 @@ __device__ __forceinline__ floyd_row load_row(const floyd_row *row)
  */
 __device__ __forceinline__ void weigh(float &s, float &dp, const floyd_row &row, float scale)
 {
-    s = exp2_approx((s * scale - row.max) * LOG2E) * row.sum;
+    s = exp2_approx((s * scale - row.max) * LOG2E) * row.factor;
     dp = s * (dp - row.delta) * scale;
 }
 
@@ -39,7 +39,7 @@ __device__ __forceinline__ void weigh_any(float &s, float &dp, const floyd_row &
     const bool whole = row.flags & FLOYD_ROW_FULLY_MASKED;
     const float above = masked && whole ? -FLT_MAX - row.max : s * job.scale - row.max;
     const float weight = exp2_approx(above * LOG2E);
-    s = row.flags & FLOYD_ROW_DIVIDE ? __fdiv_rn(weight, row.sum) : weight * row.sum;
+    s = weight * row.factor * again_of(row);
     dp = s * (dp - row.delta) * job.scale;
     if (absent || (masked && !whole) || (row.flags & FLOYD_ROW_ABSENT))
         s = dp = 0;

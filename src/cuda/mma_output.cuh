@@ -63,20 +63,6 @@ __device__ __forceinline__ bool in_pairs(const floyd_view &view, int64_t at)
     return view.stride[4] == 1 && (reinterpret_cast<uintptr_t>(view.data) + at * size) % (2 * size) == 0;
 }
 
-/* Division by one number, as two products: also where its own reciprocal would be subnormal or infinite. */
-struct Reciprocal {
-    float factor, again;
-
-    __device__ explicit Reciprocal(float divisor) : again(1)
-    {
-        if (fabsf(divisor) < 0x1p-100f) again = 0x1p64f;
-        if (fabsf(divisor) > 0x1p100f) again = 0x1p-64f;
-        factor = 1 / (divisor * again);
-    }
-
-    __device__ __forceinline__ float operator()(float value) const { return value * factor * again; }
-};
-
 /* One row of a fragment, divided, into columns of a row of D. D is a multiple of 8. */
 template <int COLUMNS>
 __device__ __forceinline__ void store_row(const floyd_view &view, int64_t at, const float (&sum)[COLUMNS][4],

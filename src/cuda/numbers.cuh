@@ -68,10 +68,25 @@ __device__ __forceinline__ float load_float(const floyd_view &view, int64_t at)
     }
 }
 
-/* True where multiplying by 1 / sum is as good as dividing by sum: neither is near the ends of the range. */
-__device__ __forceinline__ bool is_ordinary(float sum)
+/* Division by one number, as two products: also where its own reciprocal would be subnormal or infinite. */
+struct Reciprocal {
+    float factor, again;
+
+    __device__ explicit Reciprocal(float divisor) : again(1)
+    {
+        if (fabsf(divisor) < 0x1p-100f) again = 0x1p64f;
+        if (fabsf(divisor) > 0x1p100f) again = 0x1p-64f;
+        factor = 1 / (divisor * again);
+    }
+
+    __device__ __forceinline__ float operator()(float value) const { return value * factor * again; }
+};
+
+/* The second factor of a row's weights, behind job.h's first one. */
+__device__ __forceinline__ float again_of(const floyd_row &row)
 {
-    return fabsf(sum) >= 0x1p-100f && fabsf(sum) <= 0x1p100f;
+    if (row.flags & FLOYD_ROW_TINY_SUM) return 0x1p64f;
+    return row.flags & FLOYD_ROW_HUGE_SUM ? 0x1p-64f : 1;
 }
 
 /* Every output passes here: NaN has one pattern, and a sum of -0 becomes +0. */

@@ -72,12 +72,11 @@ __global__ void __launch_bounds__(ROWS_THREADS) rows_kernel(const __grid_constan
         };
         const float delta = delta_of(dy, at(dy), y, at(y), job.D, part);
         if (part != 0 || first + group >= count) continue;
-        floyd_row out = {load_float(max, at(max)), load_float(sum, at(sum)), delta, 0};
+        const Reciprocal by(load_float(sum, at(sum)));
+        floyd_row out = {load_float(max, at(max)), by.factor, delta, 0};
         if (out.max <= FLOYD_FULLY_MASKED) out.flags |= FLOYD_ROW_FULLY_MASKED;
-        if (is_ordinary(out.sum))
-            out.sum = 1 / out.sum;
-        else
-            out.flags |= FLOYD_ROW_DIVIDE;
+        if (by.again > 1) out.flags |= FLOYD_ROW_TINY_SUM;
+        if (by.again < 1) out.flags |= FLOYD_ROW_HUGE_SUM;
         job.rows[head * job.row_stride[0] + n * job.row_stride[1] + m * job.row_stride[2]] = out;
     }
 }

@@ -133,7 +133,7 @@ template <class S> struct Forward : Pairs<S> {
                                              [=](int row, float value) {
                                                  const float total = totals[row];
                                                  if (empty && total == 0) return 0.0f;
-                                                 return is_ordinary(total) ? value * (1 / total) : value / total;
+                                                 return Reciprocal(total)(value);
                                              });
     }
 

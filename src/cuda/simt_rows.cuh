@@ -25,7 +25,7 @@ __device__ __forceinline__ floyd_row load_row(const floyd_job &job, const Tile &
 __device__ __forceinline__ void put_row(float *rows, int index, const floyd_row &row, uint32_t masked)
 {
     *reinterpret_cast<float4 *>(rows + 4 * index) =
-        make_float4(row.max, row.sum, row.delta, __uint_as_float(row.flags | masked << ROW_MASKED));
+        make_float4(row.max, row.factor, row.delta, __uint_as_float(row.flags | masked << ROW_MASKED));
 }
 
 __device__ __forceinline__ floyd_row get_row(const float *rows, int index)
@@ -48,13 +48,9 @@ __device__ __forceinline__ void derive(const floyd_job &job, const floyd_row &ro
 #pragma unroll
     for (int l = 0; l < 4; l++)
         weight[l] = exp_difference(masked >> l & 1 ? -FLT_MAX : part(score, l) * job.scale, row.max);
-    if (row.flags & FLOYD_ROW_DIVIDE) {
+    const float again = again_of(row);
 #pragma unroll
-        for (int l = 0; l < 4; l++) weight[l] /= row.sum;
-    } else {
-#pragma unroll
-        for (int l = 0; l < 4; l++) weight[l] *= row.sum;
-    }
+    for (int l = 0; l < 4; l++) weight[l] = weight[l] * row.factor * again;
 #pragma unroll
     for (int l = 0; l < 4; l++) {
         const bool out = masked >> l & 1;
