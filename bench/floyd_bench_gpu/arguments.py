@@ -39,4 +39,4 @@ def parse(words: list[str]) -> argparse.Namespace:
 
 def label(options: argparse.Namespace) -> list[str]:
     """The arguments worth keeping with results."""
-    return [f"{name}={value}" for name, value in sorted(vars(options).items()) if name not in ("child", "list")]
+    return [f"{name}={value}" for name, value in sorted(vars(options).items()) if name not in ("child", "library", "list", "output")]
