@@ -3,6 +3,7 @@
 #include "emulator.h"
 
 #include <cstdio>
+#include <cstdlib>
 
 namespace floyd
 {
@@ -20,14 +21,22 @@ template <class T> T &of(void *const *operand, unsigned lane)
 
 void nothing(void *const *, uint32_t) {}
 
-// Source(lane, argument, width) is the lane that is read, or -1 for the lane itself.
-template <int (*Source)(int, int, int)> void shuffle_lanes(void *const *operand, uint32_t mask)
+unsigned source_xor(unsigned lane, int flip)
+{
+    return (lane ^ static_cast<unsigned>(flip)) % lanes;
+}
+unsigned source_lane(unsigned, int from)
+{
+    return static_cast<unsigned>(from) % lanes;
+}
+
+// Source(lane, argument) is the lane that is read.
+template <unsigned (*Source)(unsigned, int)> void shuffle_lanes(void *const *operand, uint32_t mask)
 {
     for (unsigned i = 0; i < lanes; ++i) {
         if (!(mask >> i & 1)) continue;
         shuffle_operand &mine = of<shuffle_operand>(operand, i);
-        const int source = Source(static_cast<int>(i), mine.argument, mine.width);
-        const unsigned from = source < 0 ? i : static_cast<unsigned>(source);
+        const unsigned from = Source(i, mine.argument);
         if (!(mask >> from & 1)) {
             std::fprintf(stderr, "emulator: a shuffle with lanes %08x reads lane %u\n", mask, from);
             std::abort();
@@ -36,37 +45,19 @@ template <int (*Source)(int, int, int)> void shuffle_lanes(void *const *operand,
     }
 }
 
-int source_xor(int lane, int flip, int width)
+void find_any(void *const *operand, uint32_t mask)
 {
-    const int from = lane ^ flip;
-    return from >= (lane & -width) + width ? -1 : from;
-}
-int source_lane(int lane, int from, int width)
-{
-    return (lane & -width) + (from & (width - 1));
-}
-int source_up(int lane, int by, int width)
-{
-    return lane - by < (lane & -width) ? -1 : lane - by;
-}
-int source_down(int lane, int by, int width)
-{
-    return lane + by >= (lane & -width) + width ? -1 : lane + by;
-}
-
-void count_votes(void *const *operand, uint32_t mask)
-{
-    uint32_t ballot = 0;
+    bool any = false;
     for (unsigned i = 0; i < lanes; ++i)
-        if (mask >> i & 1) ballot |= static_cast<uint32_t>(of<vote_operand>(operand, i).value) << i;
+        if (mask >> i & 1) any |= of<any_operand>(operand, i).value;
     for (unsigned i = 0; i < lanes; ++i)
-        if (mask >> i & 1) of<vote_operand>(operand, i).result = ballot;
+        if (mask >> i & 1) of<any_operand>(operand, i).result = any;
 }
 
 // Lane 4g + t holds elements (g, 2t) and (g, 2t + 1) of each matrix, or of its transpose.
-template <int Matrices, bool Transposed> void load_matrices(void *const *operand, uint32_t)
+template <bool Transposed> void load_matrices(void *const *operand, uint32_t)
 {
-    for (unsigned i = 0; i < Matrices; ++i) {
+    for (unsigned i = 0; i < 4; ++i) {
         uint16_t element[8][8];
         for (unsigned row = 0; row < 8; ++row)
             std::memcpy(element[row], of<ldmatrix_operand>(operand, 8 * i + row).row, 16);
@@ -76,21 +67,6 @@ template <int Matrices, bool Transposed> void load_matrices(void *const *operand
             const uint32_t high = Transposed ? element[2 * t + 1][g] : element[g][2 * t + 1];
             of<ldmatrix_operand>(operand, lane).r[i] = low | high << 16;
         }
-    }
-}
-
-template <bool Transposed> void store_matrices(void *const *operand, uint32_t)
-{
-    for (unsigned i = 0; i < 4; ++i) {
-        uint16_t element[8][8];
-        for (unsigned lane = 0; lane < lanes; ++lane) {
-            const unsigned g = lane / 4, t = lane % 4;
-            const uint32_t pair = of<ldmatrix_operand>(operand, lane).r[i];
-            (Transposed ? element[2 * t][g] : element[g][2 * t]) = static_cast<uint16_t>(pair);
-            (Transposed ? element[2 * t + 1][g] : element[g][2 * t + 1]) = static_cast<uint16_t>(pair >> 16);
-        }
-        for (unsigned row = 0; row < 8; ++row)
-            std::memcpy(const_cast<void *>(of<ldmatrix_operand>(operand, 8 * i + row).row), element[row], 16);
     }
 }
 
@@ -171,15 +147,9 @@ void multiply_tf32(void *const *operand, uint32_t)
 const collective syncwarp_kind = {"__syncwarp", false, nothing};
 const collective shuffle_xor_kind = {"__shfl_xor_sync", false, shuffle_lanes<source_xor>};
 const collective shuffle_kind = {"__shfl_sync", false, shuffle_lanes<source_lane>};
-const collective shuffle_up_kind = {"__shfl_up_sync", false, shuffle_lanes<source_up>};
-const collective shuffle_down_kind = {"__shfl_down_sync", false, shuffle_lanes<source_down>};
-const collective vote_kind = {"a vote", false, count_votes};
-const collective ldmatrix_kind = {"ldmatrix", true, load_matrices<4, false>};
-const collective ldmatrix_trans_kind = {"ldmatrix_trans", true, load_matrices<4, true>};
-const collective ldmatrix2_kind = {"ldmatrix of two", true, load_matrices<2, false>};
-const collective ldmatrix2_trans_kind = {"ldmatrix_trans of two", true, load_matrices<2, true>};
-const collective stmatrix_kind = {"stmatrix", true, store_matrices<false>};
-const collective stmatrix_trans_kind = {"stmatrix_trans", true, store_matrices<true>};
+const collective any_kind = {"__any_sync", false, find_any};
+const collective ldmatrix_kind = {"ldmatrix", true, load_matrices<false>};
+const collective ldmatrix_trans_kind = {"ldmatrix_trans", true, load_matrices<true>};
 const collective mma_bfloat16_kind = {"mma of bfloat16", true, multiply_halves<bfloat16_to_float>};
 const collective mma_half_kind = {"mma of half", true, multiply_halves<half_to_float>};
 const collective mma_tf32_kind = {"mma of tf32", true, multiply_tf32};

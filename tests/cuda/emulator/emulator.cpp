@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Fibers, warps, barriers and shared memory of the emulator.
 #include "emulator.h"
+#include "switch.h"
 
 #include <sys/mman.h>
 #include <unistd.h>
@@ -9,6 +10,7 @@
 #include <atomic>
 #include <cstdarg>
 #include <cstdio>
+#include <cstdlib>
 #include <memory>
 #include <mutex>
 #include <thread>
@@ -18,42 +20,6 @@
 #include <sanitizer/asan_interface.h>
 #else
 #define ASAN_UNPOISON_MEMORY_REGION(address, size) ((void)(address), (void)(size))
-#endif
-
-// Saves the callee's registers and the stack pointer, and goes on where `to` was saved.
-extern "C" void floyd_emulated_switch(void **save, void *to);
-
-#if defined(__x86_64__)
-asm(".text\n"
-    ".hidden floyd_emulated_switch\n"
-    ".globl floyd_emulated_switch\n"
-    ".type floyd_emulated_switch,@function\n"
-    "floyd_emulated_switch:\n"
-    "pushq %rbp\npushq %rbx\npushq %r12\npushq %r13\npushq %r14\npushq %r15\n"
-    "movq %rsp,(%rdi)\n"
-    "movq %rsi,%rsp\n"
-    "popq %r15\npopq %r14\npopq %r13\npopq %r12\npopq %rbx\npopq %rbp\n"
-    "ret\n"
-    ".size floyd_emulated_switch,.-floyd_emulated_switch\n");
-#elif defined(__aarch64__)
-asm(".text\n"
-    ".hidden floyd_emulated_switch\n"
-    ".globl floyd_emulated_switch\n"
-    ".type floyd_emulated_switch,%function\n"
-    "floyd_emulated_switch:\n"
-    "sub sp,sp,#160\n"
-    "stp x19,x20,[sp]\nstp x21,x22,[sp,#16]\nstp x23,x24,[sp,#32]\nstp x25,x26,[sp,#48]\n"
-    "stp x27,x28,[sp,#64]\nstp x29,x30,[sp,#80]\n"
-    "stp d8,d9,[sp,#96]\nstp d10,d11,[sp,#112]\nstp d12,d13,[sp,#128]\nstp d14,d15,[sp,#144]\n"
-    "mov x9,sp\nstr x9,[x0]\nmov sp,x1\n"
-    "ldp x19,x20,[sp]\nldp x21,x22,[sp,#16]\nldp x23,x24,[sp,#32]\nldp x25,x26,[sp,#48]\n"
-    "ldp x27,x28,[sp,#64]\nldp x29,x30,[sp,#80]\n"
-    "ldp d8,d9,[sp,#96]\nldp d10,d11,[sp,#112]\nldp d12,d13,[sp,#128]\nldp d14,d15,[sp,#144]\n"
-    "add sp,sp,#160\n"
-    "ret\n"
-    ".size floyd_emulated_switch,.-floyd_emulated_switch\n");
-#else
-#error "the emulator knows x86-64 and aarch64"
 #endif
 
 namespace floyd
@@ -66,9 +32,9 @@ __thread const fiber_index *current_index;
 namespace
 {
 
-constexpr unsigned lanes = 32, most_threads = 1024, most_warps = most_threads / lanes, barriers = 16;
+constexpr unsigned lanes = 32, most_threads = 1024, most_warps = most_threads / lanes;
 constexpr size_t stack_bytes = 256 * 1024; // of address space; what a kernel touches becomes resident
-constexpr size_t most_shared = 232448;     // of an H100, for a kernel that asks for it
+constexpr size_t copy_bytes = 16;          // of one copy_async
 constexpr size_t guard_bytes = 1024;
 constexpr unsigned char guard_value = 0xA5, poison = 0xFF;
 
@@ -77,7 +43,7 @@ enum class state { runs, meets, at_barrier, left };
 struct deferred_copy {
     char *shared;
     const char *global;
-    int bytes, valid_bytes;
+    bool valid;
 };
 
 struct fiber {
@@ -88,7 +54,6 @@ struct fiber {
     const collective *kind; // what it meets for, and with whom
     uint32_t mask;
     void *operand;
-    int barrier_id, barrier_result;
     place where;
     std::vector<deferred_copy> copies;
     std::vector<size_t> groups; // ends of the committed ones within copies
@@ -99,19 +64,14 @@ struct warp {
     uint32_t ready, meeting, left;
 };
 
-struct barrier_state {
-    unsigned expected, arrived;
-    int any, all, count;
-};
-
 // What runs one block after another, on one host thread.
 struct worker {
     const launch *what;
     fiber fibers[most_threads];
     warp warps[most_warps];
-    barrier_state barriers_[barriers];
     unsigned threads, warp_count, alive;
-    unsigned now; // number of the fiber that runs
+    unsigned arrived; // at the barrier
+    unsigned now;     // number of the fiber that runs
     void *scheduler;
     char *stacks;
     std::unique_ptr<char, void (*)(void *)> memory{nullptr, std::free};
@@ -137,9 +97,8 @@ void describe_wait(const fiber &f)
     char who[128];
     describe(f, who, sizeof who);
     if (f.at == state::at_barrier)
-        std::fprintf(stderr, "  %s waits at barrier %d, where %u of %u have come, at %s:%d\n", who, f.barrier_id,
-                     self->barriers_[f.barrier_id].arrived, self->barriers_[f.barrier_id].expected, f.where.file,
-                     f.where.line);
+        std::fprintf(stderr, "  %s waits at the barrier, where %u of %u have come, at %s:%d\n", who, self->arrived,
+                     self->threads, f.where.file, f.where.line);
     else if (f.at == state::meets)
         std::fprintf(stderr, "  %s waits for %s with lanes %08x at %s:%d\n", who, f.kind->name, f.mask,
                      f.where.file, f.where.line);
@@ -235,36 +194,10 @@ void perform(warp &w, fiber *warp_fibers, const fiber &last)
 
 void move_bytes(const deferred_copy &c)
 {
-    std::memcpy(c.shared, c.global, static_cast<size_t>(c.valid_bytes));
-    std::memset(c.shared + c.valid_bytes, 0, static_cast<size_t>(c.bytes - c.valid_bytes));
-}
-
-void release(int id)
-{
-    worker &w = *self;
-    barrier_state &b = w.barriers_[id];
-    for (unsigned i = 0; i < w.threads; ++i)
-        if (w.fibers[i].at == state::at_barrier && w.fibers[i].barrier_id == id) resume(w.fibers[i]);
-    b = {};
-}
-
-barrier_state &come(int id, int threads, place at)
-{
-    if (id < 0 || id >= static_cast<int>(barriers)) fail(at, "barrier %d does not exist", id);
-    barrier_state &b = self->barriers_[id];
-    const unsigned expected = threads ? static_cast<unsigned>(threads) : self->threads;
-    if (b.arrived && b.expected != expected)
-        fail(at, "barrier %d is used for %u and for %u threads at once", id, b.expected, expected);
-    if (expected > self->threads || expected % lanes)
-        fail(at, "barrier %d cannot wait for %u threads", id, expected);
-    b.expected = expected;
-    ++b.arrived;
-    return b;
-}
-
-int result_of(const barrier_state &b, gather how)
-{
-    return how == gather::any ? b.any : how == gather::all ? b.count == static_cast<int>(b.arrived) : b.count;
+    if (c.valid)
+        std::memcpy(c.shared, c.global, copy_bytes);
+    else
+        std::memset(c.shared, 0, copy_bytes);
 }
 
 void fiber_main()
@@ -286,26 +219,16 @@ void fiber_main()
 void *fresh_stack(unsigned number)
 {
     char *top = self->stacks + (number + 1) * stack_bytes - number * 1088 % 16384;
-    void **slot = reinterpret_cast<void **>(top);
     // A fiber that has left never returned from its last frames.
     ASAN_UNPOISON_MEMORY_REGION(self->stacks + number * stack_bytes, stack_bytes);
-#if defined(__x86_64__)
-    slot -= 8; // six registers, the entry, and a return address that leaves the stack as a call would
-    std::memset(slot, 0, 8 * sizeof *slot);
-    slot[6] = reinterpret_cast<void *>(fiber_main);
-#else
-    slot -= 20;
-    std::memset(slot, 0, 20 * sizeof *slot);
-    slot[11] = reinterpret_cast<void *>(fiber_main);
-#endif
-    return slot;
+    return fresh_fiber(top, fiber_main);
 }
 
 void prepare_fiber(unsigned i, dim3 block)
 {
     fiber &f = self->fibers[i];
     const dim3 size = self->what->block;
-    f.index = {dim3(i % size.x, i / size.x % size.y, i / (size.x * size.y)), block, size, self->what->grid};
+    f.index = {dim3(i % size.x, i / size.x % size.y, i / (size.x * size.y)), block, self->what->grid};
     f.number = i;
     f.at = state::runs;
     f.stack_pointer = fresh_stack(i);
@@ -316,13 +239,13 @@ void prepare_block(dim3 block)
     worker &w = *self;
     const dim3 size = w.what->block;
     w.threads = w.alive = size.x * size.y * size.z;
+    w.arrived = 0;
     w.warp_count = (w.threads + lanes - 1) / lanes;
     for (unsigned i = 0; i < w.warp_count; ++i) {
         const unsigned here = std::min(lanes, w.threads - i * lanes);
         const uint32_t full = here == lanes ? 0xFFFFFFFFu : (1u << here) - 1;
         w.warps[i] = {full, 0, ~full};
     }
-    for (barrier_state &b : w.barriers_) b = {};
     for (unsigned i = 0; i < w.threads; ++i) prepare_fiber(i, block);
     const size_t bytes = (w.what->shared_bytes + guard_bytes + 1023) / 1024 * 1024;
     w.memory.reset(static_cast<char *>(std::aligned_alloc(1024, bytes)));
@@ -364,6 +287,12 @@ void run_block(dim3 block)
     check_guard(block);
 }
 
+unsigned long number_of(const char *variable, unsigned long otherwise)
+{
+    const char *text = std::getenv(variable);
+    return text && *text ? std::strtoul(text, nullptr, 10) : otherwise;
+}
+
 // Workers outlive the host threads that use them: their stacks are costly to make.
 std::mutex pool_mutex;
 std::vector<std::unique_ptr<worker>> pool;
@@ -389,12 +318,6 @@ std::unique_ptr<worker> take_worker()
     std::unique_ptr<worker> w(new worker());
     make_stacks(*w);
     return w;
-}
-
-unsigned long number_of(const char *variable, unsigned long otherwise)
-{
-    const char *text = std::getenv(variable);
-    return text && *text ? std::strtoul(text, nullptr, 10) : otherwise;
 }
 
 // Runs blocks until the grid has none left.
@@ -425,7 +348,7 @@ void check_launch(const launch &l)
     if (!threads || threads > most_threads || l.block.z > 64) wrong = "the block's size";
     if (!l.grid.x || l.grid.x > 0x7FFFFFFFu || !l.grid.y || l.grid.y > 65535 || !l.grid.z || l.grid.z > 65535)
         wrong = "the grid's size";
-    if (l.shared_bytes > most_shared) wrong = "more shared memory than there is";
+    if (l.shared_bytes > most_shared()) wrong = "more shared memory than there is";
     if (!wrong) return;
     std::fprintf(stderr, "emulator: launch with %s: grid (%u,%u,%u) block (%u,%u,%u) shared %zu\n", wrong, l.grid.x,
                  l.grid.y, l.grid.z, l.block.x, l.block.y, l.block.z, l.shared_bytes);
@@ -466,30 +389,26 @@ void meet(const collective &kind, uint32_t mask, void *operand, place at)
     give_way();
 }
 
-int barrier(int id, int threads, int value, gather how, place at)
+void barrier(place at)
 {
+    worker &w = *self;
     fiber &me = running();
-    barrier_state &b = come(id, threads, at);
-    me.where = at, me.barrier_id = id, me.kind = nullptr;
-    b.count += value != 0;
-    b.any |= value != 0;
-    if (b.arrived == b.expected) {
-        const int result = how == gather::none ? 0 : result_of(b, how);
-        for (unsigned i = 0; i < self->threads; ++i)
-            if (self->fibers[i].barrier_id == id) self->fibers[i].barrier_result = result;
-        release(id);
-        return result;
+    if (++w.arrived < w.threads) {
+        me.where = at, me.kind = nullptr;
+        me.at = state::at_barrier;
+        w.warps[me.number / lanes].ready &= ~(1u << (me.number % lanes));
+        give_way();
+        return;
     }
-    me.at = state::at_barrier;
-    self->warps[me.number / lanes].ready &= ~(1u << (me.number % lanes));
-    give_way();
-    return me.barrier_result;
+    w.arrived = 0;
+    for (unsigned i = 0; i < w.threads; ++i)
+        if (w.fibers[i].at == state::at_barrier) resume(w.fibers[i]);
 }
 
-void barrier_arrive(int id, int threads, place at)
+size_t most_shared()
 {
-    const barrier_state &b = come(id, threads, at);
-    if (b.arrived == b.expected) release(id);
+    constexpr size_t of_h100 = 232448; // for a kernel that asks for it
+    return std::min<size_t>(of_h100, number_of("FLOYD_EMULATED_SHARED", of_h100));
 }
 
 char *shared()
@@ -507,13 +426,12 @@ void check_shared(const void *address, size_t bytes, size_t alignment, const cha
     if (offset % alignment) fail(at, "%s: byte %td is not aligned", what, static_cast<ptrdiff_t>(offset));
 }
 
-void copy_defer(void *to, const void *from, int bytes, int valid_bytes, place at)
+void copy_defer(void *to, const void *from, bool valid, place at)
 {
-    const size_t size = static_cast<size_t>(bytes);
-    check_shared(to, size, size, "copy_async", at);
-    if (reinterpret_cast<uintptr_t>(from) % size) fail(at, "copy_async: the source %p is not aligned", from);
-    std::memset(to, poison, size);
-    running().copies.push_back({static_cast<char *>(to), static_cast<const char *>(from), bytes, valid_bytes});
+    check_shared(to, copy_bytes, copy_bytes, "copy_async", at);
+    if (reinterpret_cast<uintptr_t>(from) % copy_bytes) fail(at, "copy_async: the source %p is not aligned", from);
+    std::memset(to, poison, copy_bytes);
+    running().copies.push_back({static_cast<char *>(to), static_cast<const char *>(from), valid});
 }
 
 void copy_commit()

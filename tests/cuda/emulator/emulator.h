@@ -7,6 +7,8 @@
  * FLOYD_EMULATED_THREADS: host threads to spread blocks over (default: the processors, at most 4).
  * FLOYD_EMULATED_ORDER:   0 (default) runs warps and lanes in turn; any other number seeds a shuffled order, which
  *                         brings missing barriers to light.
+ * FLOYD_EMULATED_SHARED:  the most bytes of dynamic shared memory per block, which the runtime reports and launches
+ *                         keep to (default, and at most: an H100's 232448).
  */
 #ifndef FLOYD_EMULATOR_H
 #define FLOYD_EMULATOR_H
@@ -35,7 +37,7 @@ struct collective {
 };
 
 struct fiber_index {
-    dim3 thread, block, block_size, grid;
+    dim3 thread, block, grid;
 };
 
 extern __thread const fiber_index *current_index; /* of the thread that runs */
@@ -43,28 +45,27 @@ extern __thread const fiber_index *current_index; /* of the thread that runs */
 /* Returns when all lanes in mask have come with the same collective and mask and it has been performed. */
 void meet(const collective &kind, uint32_t mask, void *operand, place at);
 
-enum class gather { none, any, all, count };
+/* Returns when all threads of the block have come. */
+void barrier(place at);
 
-/* Returns when `threads` threads have come to (or arrived at) barrier id; 0 threads: the whole block. */
-int barrier(int id, int threads, int value, gather how, place at);
-void barrier_arrive(int id, int threads, place at);
+/* The most shared memory that a block can have, in bytes. */
+size_t most_shared();
 
 /* The shared memory of the block, 1024-aligned, and the check that [address, address + bytes) lies inside. */
 char *shared();
 void check_shared(const void *address, size_t bytes, size_t alignment, const char *what, place at);
 [[noreturn]] void fail(place at, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
-void copy_defer(void *shared, const void *global, int bytes, int valid_bytes, place at);
+void copy_defer(void *shared, const void *global, bool valid, place at);
 void copy_commit();
 void copy_wait(int left);
 
 struct shuffle_operand {
     uint64_t value, result;
-    int argument, width;
+    int argument;
 };
-struct vote_operand {
-    bool value;
-    uint32_t result;
+struct any_operand {
+    bool value, result;
 };
 struct ldmatrix_operand {
     uint32_t *r;
@@ -75,27 +76,17 @@ struct mma_operand {
     const uint32_t *a;
     uint32_t b[2];
 };
-extern const collective syncwarp_kind, shuffle_xor_kind, shuffle_kind, shuffle_up_kind, shuffle_down_kind,
-    vote_kind;
-extern const collective ldmatrix_kind, ldmatrix_trans_kind, ldmatrix2_kind, ldmatrix2_trans_kind;
-extern const collective stmatrix_kind, stmatrix_trans_kind, mma_bfloat16_kind, mma_half_kind, mma_tf32_kind;
+extern const collective syncwarp_kind, shuffle_xor_kind, shuffle_kind, any_kind, ldmatrix_kind, ldmatrix_trans_kind,
+    mma_bfloat16_kind, mma_half_kind, mma_tf32_kind;
 
-template <class T> T shuffle(const collective &kind, uint32_t mask, T value, int argument, int width, place at)
+template <class T> T shuffle(const collective &kind, uint32_t mask, T value, int argument, place at)
 {
     static_assert(sizeof(T) <= 8, "shuffles move up to 8 bytes");
-    shuffle_operand operand = {0, 0, argument, width};
+    shuffle_operand operand = {0, 0, argument};
     std::memcpy(&operand.value, &value, sizeof value);
     meet(kind, mask, &operand, at);
     std::memcpy(&value, &operand.result, sizeof value);
     return value;
-}
-
-/* The lanes of mask whose value holds. */
-inline uint32_t vote(uint32_t mask, bool value, place at)
-{
-    vote_operand operand = {value, 0};
-    meet(vote_kind, mask, &operand, at);
-    return operand.result;
 }
 
 struct launch {
@@ -127,9 +118,7 @@ void floyd_emulate(void (*kernel)(P...), dim3 grid, dim3 block, size_t shared_by
 
 #define threadIdx (floyd::emulated::current_index->thread)
 #define blockIdx (floyd::emulated::current_index->block)
-#define blockDim (floyd::emulated::current_index->block_size)
 #define gridDim (floyd::emulated::current_index->grid)
-constexpr int warpSize = 32;
 
 /* A last parameter of this default is the caller's place. */
 #define FLOYD_EMULATED_PLACE const char *emulated_file = __builtin_FILE(), int emulated_line = __builtin_LINE()
@@ -141,54 +130,25 @@ constexpr int warpSize = 32;
 
 inline void __syncthreads(FLOYD_EMULATED_PLACE)
 {
-    floyd::emulated::barrier(0, 0, 0, floyd::emulated::gather::none, FLOYD_EMULATED_HERE);
-}
-inline int __syncthreads_or(int value, FLOYD_EMULATED_PLACE)
-{
-    return floyd::emulated::barrier(0, 0, value, floyd::emulated::gather::any, FLOYD_EMULATED_HERE);
-}
-inline int __syncthreads_and(int value, FLOYD_EMULATED_PLACE)
-{
-    return floyd::emulated::barrier(0, 0, value, floyd::emulated::gather::all, FLOYD_EMULATED_HERE);
-}
-inline int __syncthreads_count(int value, FLOYD_EMULATED_PLACE)
-{
-    return floyd::emulated::barrier(0, 0, value, floyd::emulated::gather::count, FLOYD_EMULATED_HERE);
+    floyd::emulated::barrier(FLOYD_EMULATED_HERE);
 }
 inline void __syncwarp(uint32_t mask = 0xFFFFFFFFu, FLOYD_EMULATED_PLACE)
 {
     floyd::emulated::meet(floyd::emulated::syncwarp_kind, mask, nullptr, FLOYD_EMULATED_HERE);
 }
-template <class T> T __shfl_xor_sync(uint32_t mask, T value, int flip, int width = 32, FLOYD_EMULATED_PLACE)
+template <class T> T __shfl_xor_sync(uint32_t mask, T value, int flip, FLOYD_EMULATED_PLACE)
 {
-    return floyd::emulated::shuffle(floyd::emulated::shuffle_xor_kind, mask, value, flip, width,
-                                    FLOYD_EMULATED_HERE);
+    return floyd::emulated::shuffle(floyd::emulated::shuffle_xor_kind, mask, value, flip, FLOYD_EMULATED_HERE);
 }
-template <class T> T __shfl_sync(uint32_t mask, T value, int lane, int width = 32, FLOYD_EMULATED_PLACE)
+template <class T> T __shfl_sync(uint32_t mask, T value, int lane, FLOYD_EMULATED_PLACE)
 {
-    return floyd::emulated::shuffle(floyd::emulated::shuffle_kind, mask, value, lane, width, FLOYD_EMULATED_HERE);
-}
-template <class T> T __shfl_up_sync(uint32_t mask, T value, unsigned by, int width = 32, FLOYD_EMULATED_PLACE)
-{
-    return floyd::emulated::shuffle(floyd::emulated::shuffle_up_kind, mask, value, static_cast<int>(by), width,
-                                    FLOYD_EMULATED_HERE);
-}
-template <class T> T __shfl_down_sync(uint32_t mask, T value, unsigned by, int width = 32, FLOYD_EMULATED_PLACE)
-{
-    return floyd::emulated::shuffle(floyd::emulated::shuffle_down_kind, mask, value, static_cast<int>(by), width,
-                                    FLOYD_EMULATED_HERE);
-}
-inline uint32_t __ballot_sync(uint32_t mask, int value, FLOYD_EMULATED_PLACE)
-{
-    return floyd::emulated::vote(mask, value != 0, FLOYD_EMULATED_HERE);
+    return floyd::emulated::shuffle(floyd::emulated::shuffle_kind, mask, value, lane, FLOYD_EMULATED_HERE);
 }
 inline int __any_sync(uint32_t mask, int value, FLOYD_EMULATED_PLACE)
 {
-    return floyd::emulated::vote(mask, value != 0, FLOYD_EMULATED_HERE) != 0;
-}
-inline int __all_sync(uint32_t mask, int value, FLOYD_EMULATED_PLACE)
-{
-    return floyd::emulated::vote(mask, value != 0, FLOYD_EMULATED_HERE) == mask;
+    floyd::emulated::any_operand operand = {value != 0, false};
+    floyd::emulated::meet(floyd::emulated::any_kind, mask, &operand, FLOYD_EMULATED_HERE);
+    return operand.result;
 }
 
 /* ---- src/cuda/device.cuh ------------------------------------------------------------------------ */
@@ -199,12 +159,6 @@ namespace floyd
 inline char *shared_memory()
 {
     return emulated::shared();
-}
-
-/* An offset into the block's shared memory: all that a device's address can be used for. */
-inline uint32_t shared_address(const void *shared)
-{
-    return static_cast<uint32_t>(static_cast<const char *>(shared) - emulated::shared());
 }
 
 inline void ldmatrix(uint32_t (&r)[4], const void *row, FLOYD_EMULATED_PLACE)
@@ -243,7 +197,7 @@ inline void mma_tf32(float (&c)[4], const uint32_t (&a)[4], uint32_t b0, uint32_
 /* The bytes move when a wait demands it, and not before; until then the destination is NaN. */
 inline void copy_async(void *shared, const void *global, bool valid, FLOYD_EMULATED_PLACE)
 {
-    emulated::copy_defer(shared, global, 16, valid ? 16 : 0, FLOYD_EMULATED_HERE);
+    emulated::copy_defer(shared, global, valid, FLOYD_EMULATED_HERE);
 }
 
 inline void copy_async_commit()

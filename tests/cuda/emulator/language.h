@@ -5,62 +5,38 @@
 
 #include <cmath>
 #include <cstdint>
-#include <cstdlib>
 #include <cstring>
 #include <type_traits>
 
 #define __global__
 #define __device__
-#define __host__
-#define __constant__ static
 #define __forceinline__ inline
 #define __noinline__ /* nothing: the C++ library has it within __attribute__ */
 #define __grid_constant__
 #define __launch_bounds__(...)
-#define __align__(bytes) __attribute__((aligned(bytes)))
-/* A block stays on one host thread, which runs one block at a time. */
-#define __shared__ static thread_local
 
 struct dim3 {
     unsigned x, y, z;
     constexpr dim3(unsigned x_ = 1, unsigned y_ = 1, unsigned z_ = 1) : x(x_), y(y_), z(z_) {}
 };
 
-#define FLOYD_EMULATED_VECTORS(name, T, prefix)                                                                    \
-    struct alignas(2 * sizeof(T)) name##2                                                                          \
-    {                                                                                                              \
-        T x, y;                                                                                                    \
-    };                                                                                                             \
-    struct name##3                                                                                                 \
-    {                                                                                                              \
-        T x, y, z;                                                                                                 \
-    };                                                                                                             \
-    struct alignas(4 * sizeof(T) > 16 ? 16 : 4 * sizeof(T)) name##4                                                \
-    {                                                                                                              \
-        T x, y, z, w;                                                                                              \
-    };                                                                                                             \
-    inline name##2 make_##name##2(T x, T y)                                                                        \
-    {                                                                                                              \
-        return {x, y};                                                                                             \
-    }                                                                                                              \
-    inline name##3 make_##name##3(T x, T y, T z)                                                                   \
-    {                                                                                                              \
-        return {x, y, z};                                                                                          \
-    }                                                                                                              \
-    inline name##4 make_##name##4(T x, T y, T z, T w)                                                              \
-    {                                                                                                              \
-        return {x, y, z, w};                                                                                       \
-    }
-
-FLOYD_EMULATED_VECTORS(int, int, )
-FLOYD_EMULATED_VECTORS(uint, unsigned, )
-FLOYD_EMULATED_VECTORS(float, float, )
-FLOYD_EMULATED_VECTORS(double, double, )
-FLOYD_EMULATED_VECTORS(short, short, )
-FLOYD_EMULATED_VECTORS(ushort, unsigned short, )
-FLOYD_EMULATED_VECTORS(uchar, unsigned char, )
-FLOYD_EMULATED_VECTORS(longlong, long long, )
-#undef FLOYD_EMULATED_VECTORS
+struct alignas(8) float2 {
+    float x, y;
+};
+struct alignas(16) float4 {
+    float x, y, z, w;
+};
+struct alignas(16) uint4 {
+    unsigned x, y, z, w;
+};
+inline float2 make_float2(float x, float y)
+{
+    return {x, y};
+}
+inline float4 make_float4(float x, float y, float z, float w)
+{
+    return {x, y, z, w};
+}
 
 namespace floyd
 {
@@ -119,14 +95,6 @@ struct __nv_bfloat16 {
 struct __half {
     uint16_t bits;
 };
-struct alignas(4) __nv_bfloat162 {
-    __nv_bfloat16 x, y;
-};
-struct alignas(4) __half2 {
-    __half x, y;
-};
-typedef __half half;
-typedef __half2 half2;
 
 inline float __bfloat162float(__nv_bfloat16 v)
 {
@@ -140,33 +108,9 @@ inline __nv_bfloat16 __float2bfloat16_rn(float v)
 {
     return {floyd::emulated::float_to_bfloat16(v)};
 }
-inline __nv_bfloat16 __float2bfloat16(float v)
-{
-    return __float2bfloat16_rn(v);
-}
 inline __half __float2half_rn(float v)
 {
     return {floyd::emulated::float_to_half(v)};
-}
-inline __half __float2half(float v)
-{
-    return __float2half_rn(v);
-}
-inline __nv_bfloat162 __floats2bfloat162_rn(float x, float y)
-{
-    return {__float2bfloat16_rn(x), __float2bfloat16_rn(y)};
-}
-inline __half2 __floats2half2_rn(float x, float y)
-{
-    return {__float2half_rn(x), __float2half_rn(y)};
-}
-inline float2 __bfloat1622float2(__nv_bfloat162 v)
-{
-    return {__bfloat162float(v.x), __bfloat162float(v.y)};
-}
-inline float2 __half22float2(__half2 v)
-{
-    return {__half2float(v.x), __half2float(v.y)};
 }
 inline unsigned short __bfloat16_as_ushort(__nv_bfloat16 v)
 {
@@ -175,10 +119,6 @@ inline unsigned short __bfloat16_as_ushort(__nv_bfloat16 v)
 inline unsigned short __half_as_ushort(__half v)
 {
     return v.bits;
-}
-inline __nv_bfloat16 __ushort_as_bfloat16(unsigned short v)
-{
-    return {v};
 }
 inline __half __ushort_as_half(unsigned short v)
 {
@@ -189,15 +129,7 @@ inline unsigned __float_as_uint(float v)
 {
     return floyd::emulated::bits_as<unsigned>(v);
 }
-inline int __float_as_int(float v)
-{
-    return floyd::emulated::bits_as<int>(v);
-}
 inline float __uint_as_float(unsigned v)
-{
-    return floyd::emulated::bits_as<float>(v);
-}
-inline float __int_as_float(int v)
 {
     return floyd::emulated::bits_as<float>(v);
 }
@@ -206,109 +138,13 @@ template <class T> inline T __ldg(const T *address)
 {
     return *address;
 }
-template <class T> inline T __ldcs(const T *address)
-{
-    return *address;
-}
-template <class T> inline T __ldcg(const T *address)
-{
-    return *address;
-}
-template <class T> inline void __stcs(T *address, T value)
-{
-    *address = value;
-}
-template <class T> inline void __stcg(T *address, T value)
-{
-    *address = value;
-}
-
-inline float __fdividef(float a, float b)
-{
-    return std::fabs(b) > 0x1p126f && !std::isinf(a) ? 0 : a / b;
-}
-inline float __fdiv_rn(float a, float b)
-{
-    return a / b;
-}
-inline float __frcp_rn(float a)
-{
-    return 1.0f / a;
-}
-inline float __fmaf_rn(float a, float b, float c)
-{
-    return std::fma(a, b, c);
-}
-inline float __fmul_rn(float a, float b)
-{
-    return a * b;
-}
-inline float __fadd_rn(float a, float b)
-{
-    return a + b;
-}
-inline float __fsub_rn(float a, float b)
-{
-    return a - b;
-}
-inline float __expf(float a)
-{
-    return std::exp(a);
-}
-inline float __exp2f(float a)
-{
-    return std::exp2(a);
-}
-inline float __logf(float a)
-{
-    return std::log(a);
-}
-inline float __log2f(float a)
-{
-    return std::log2(a);
-}
-inline float rsqrtf(float a)
-{
-    return 1.0f / std::sqrt(a);
-}
-inline float __saturatef(float a)
-{
-    return a > 1 ? 1 : a > 0 ? a : 0;
-}
 
 template <class A, class B> inline std::common_type_t<A, B> min(A a, B b)
 {
-    static_assert(std::is_integral<A>::value == std::is_integral<B>::value, "both integers or neither");
-    if constexpr (std::is_floating_point<A>::value)
-        return std::fmin(a, b);
-    else
-        return static_cast<std::common_type_t<A, B>>(a) < static_cast<std::common_type_t<A, B>>(b) ? a : b;
-}
-template <class A, class B> inline std::common_type_t<A, B> max(A a, B b)
-{
-    static_assert(std::is_integral<A>::value == std::is_integral<B>::value, "both integers or neither");
-    if constexpr (std::is_floating_point<A>::value)
-        return std::fmax(a, b);
-    else
-        return static_cast<std::common_type_t<A, B>>(a) > static_cast<std::common_type_t<A, B>>(b) ? a : b;
+    static_assert(std::is_integral<A>::value && std::is_integral<B>::value, "of integers");
+    return static_cast<std::common_type_t<A, B>>(a) < static_cast<std::common_type_t<A, B>>(b) ? a : b;
 }
 
-inline int __popc(unsigned v)
-{
-    return __builtin_popcount(v);
-}
-inline int __ffs(int v)
-{
-    return __builtin_ffs(v);
-}
-inline int __clz(int v)
-{
-    return v ? __builtin_clz(static_cast<unsigned>(v)) : 32;
-}
-inline unsigned __umulhi(unsigned a, unsigned b)
-{
-    return static_cast<unsigned>((uint64_t{a} * b) >> 32);
-}
 inline unsigned __byte_perm(unsigned a, unsigned b, unsigned selector)
 {
     const uint64_t bytes = (uint64_t{b} << 32) | a;
@@ -318,33 +154,6 @@ inline unsigned __byte_perm(unsigned a, unsigned b, unsigned selector)
         result |= (pick & 8 ? (byte & 0x80 ? 0xFFu : 0u) : byte) << (8 * i);
     }
     return result;
-}
-
-/* Blocks may run on several host threads. */
-template <class T> inline T atomicAdd(T *address, T value)
-{
-    T old, next;
-    __atomic_load(address, &old, __ATOMIC_RELAXED);
-    do next = old + value;
-    while (!__atomic_compare_exchange(address, &old, &next, true, __ATOMIC_SEQ_CST, __ATOMIC_RELAXED));
-    return old;
-}
-template <class T> inline T atomicMax(T *address, T value)
-{
-    T old, next;
-    __atomic_load(address, &old, __ATOMIC_RELAXED);
-    do next = old > value ? old : value;
-    while (!__atomic_compare_exchange(address, &old, &next, true, __ATOMIC_SEQ_CST, __ATOMIC_RELAXED));
-    return old;
-}
-inline void __threadfence()
-{
-    __atomic_thread_fence(__ATOMIC_SEQ_CST);
-}
-inline void __threadfence_block() {}
-[[noreturn]] inline void __trap()
-{
-    std::abort();
 }
 
 #endif

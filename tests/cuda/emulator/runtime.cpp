@@ -1,20 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
 // The emulated runtime: device memory is host memory from one list.
-#include "cuda_runtime.h"
+#include "emulator.h"
 
-#include <cstdint>
 #include <cstdlib>
 #include <cstring>
-#include <map>
 #include <mutex>
+#include <set>
 
 namespace
 {
 
-constexpr size_t shared_default = 48 * 1024, shared_most = 232448;
-
 std::mutex mutex;
-std::map<uintptr_t, size_t> allocations; // by address
+std::set<void *> allocations;
 thread_local cudaError_t last_error = cudaSuccess;
 
 cudaError_t note(cudaError_t error)
@@ -29,9 +26,9 @@ extern "C" {
 
 cudaError_t floyd_emulated_function_attribute(cudaFuncAttribute attribute, int value)
 {
-    const bool shared = attribute == cudaFuncAttributeMaxDynamicSharedMemorySize;
-    if (shared && (value < 0 || static_cast<size_t>(value) > shared_most)) return note(cudaErrorInvalidValue);
-    return cudaSuccess;
+    const bool known = attribute == cudaFuncAttributeMaxDynamicSharedMemorySize;
+    const bool fits = value >= 0 && static_cast<size_t>(value) <= floyd::emulated::most_shared();
+    return known && fits ? cudaSuccess : note(cudaErrorInvalidValue);
 }
 
 cudaError_t cudaMalloc(void **memory, size_t bytes)
@@ -43,7 +40,7 @@ cudaError_t cudaMalloc(void **memory, size_t bytes)
     std::memset(block, 0xFF, bytes);
     *memory = block;
     const std::lock_guard<std::mutex> lock(mutex);
-    allocations[reinterpret_cast<uintptr_t>(block)] = bytes;
+    allocations.insert(block);
     return cudaSuccess;
 }
 
@@ -51,7 +48,7 @@ cudaError_t cudaFree(void *memory)
 {
     if (!memory) return cudaSuccess;
     const std::lock_guard<std::mutex> lock(mutex);
-    if (!allocations.erase(reinterpret_cast<uintptr_t>(memory))) return note(cudaErrorInvalidValue);
+    if (!allocations.erase(memory)) return note(cudaErrorInvalidValue);
     std::free(memory);
     return cudaSuccess;
 }
@@ -62,34 +59,6 @@ cudaError_t cudaMemcpy(void *to, const void *from, size_t bytes, cudaMemcpyKind)
     return cudaSuccess;
 }
 
-cudaError_t cudaMemcpyAsync(void *to, const void *from, size_t bytes, cudaMemcpyKind kind, cudaStream_t)
-{
-    return cudaMemcpy(to, from, bytes, kind);
-}
-
-cudaError_t cudaMemset(void *memory, int value, size_t bytes)
-{
-    if (bytes) std::memset(memory, value, bytes);
-    return cudaSuccess;
-}
-
-cudaError_t cudaMemsetAsync(void *memory, int value, size_t bytes, cudaStream_t)
-{
-    return cudaMemset(memory, value, bytes);
-}
-
-cudaError_t cudaPointerGetAttributes(cudaPointerAttributes *attributes, const void *memory)
-{
-    const std::lock_guard<std::mutex> lock(mutex);
-    const uintptr_t address = reinterpret_cast<uintptr_t>(memory);
-    auto after = allocations.upper_bound(address);
-    const bool known = after != allocations.begin() && (--after, address - after->first < after->second);
-    void *plain = const_cast<void *>(memory);
-    *attributes = {known ? cudaMemoryTypeDevice : cudaMemoryTypeUnregistered, known ? 0 : -2,
-                   known ? plain : nullptr, known ? nullptr : plain};
-    return cudaSuccess;
-}
-
 cudaError_t cudaGetLastError(void)
 {
     const cudaError_t error = last_error;
@@ -97,12 +66,7 @@ cudaError_t cudaGetLastError(void)
     return error;
 }
 
-cudaError_t cudaPeekAtLastError(void)
-{
-    return last_error;
-}
-
-const char *cudaGetErrorName(cudaError_t error)
+const char *cudaGetErrorString(cudaError_t error)
 {
     switch (error) {
     case cudaSuccess:
@@ -118,20 +82,10 @@ const char *cudaGetErrorName(cudaError_t error)
     }
 }
 
-const char *cudaGetErrorString(cudaError_t error)
-{
-    return cudaGetErrorName(error);
-}
-
 cudaError_t cudaGetDevice(int *device)
 {
     *device = 0;
     return cudaSuccess;
-}
-
-cudaError_t cudaSetDevice(int device)
-{
-    return device ? note(cudaErrorInvalidDevice) : cudaSuccess;
 }
 
 cudaError_t cudaGetDeviceCount(int *count)
@@ -142,41 +96,21 @@ cudaError_t cudaGetDeviceCount(int *count)
 
 cudaError_t cudaDeviceGetAttribute(int *value, cudaDeviceAttr attribute, int device)
 {
-    static const std::map<int, int> values = {
-        {cudaDevAttrMaxThreadsPerBlock, 1024},
-        {cudaDevAttrMaxGridDimX, 0x7FFFFFFF},
-        {cudaDevAttrMaxGridDimY, 65535},
-        {cudaDevAttrMaxGridDimZ, 65535},
-        {cudaDevAttrMaxSharedMemoryPerBlock, static_cast<int>(shared_default)},
-        {cudaDevAttrWarpSize, 32},
-        {cudaDevAttrMultiProcessorCount, 132},
-        {cudaDevAttrL2CacheSize, 50 << 20},
-        {cudaDevAttrComputeCapabilityMajor, 9},
-        {cudaDevAttrComputeCapabilityMinor, 0},
-        {cudaDevAttrMaxSharedMemoryPerMultiprocessor, 233472},
-        {cudaDevAttrMaxSharedMemoryPerBlockOptin, static_cast<int>(shared_most)},
-    };
     if (device) return note(cudaErrorInvalidDevice);
-    const auto found = values.find(attribute);
-    if (found == values.end()) return note(cudaErrorInvalidValue);
-    *value = found->second;
-    return cudaSuccess;
+    switch (attribute) {
+    case cudaDevAttrComputeCapabilityMajor:
+        *value = 9;
+        return cudaSuccess;
+    case cudaDevAttrComputeCapabilityMinor:
+        *value = 0;
+        return cudaSuccess;
+    case cudaDevAttrMaxSharedMemoryPerBlockOptin:
+        *value = static_cast<int>(floyd::emulated::most_shared());
+        return cudaSuccess;
+    }
+    return note(cudaErrorInvalidValue);
 }
 
-cudaError_t cudaStreamCreate(cudaStream_t *stream)
-{
-    *stream = nullptr;
-    return cudaSuccess;
-}
-
-cudaError_t cudaStreamDestroy(cudaStream_t)
-{
-    return cudaSuccess;
-}
-cudaError_t cudaStreamSynchronize(cudaStream_t)
-{
-    return cudaSuccess;
-}
 cudaError_t cudaDeviceSynchronize(void)
 {
     return cudaSuccess;
