@@ -25,8 +25,10 @@ typedef struct floyd_row {
     uint32_t flags;
 } floyd_row;
 
-/* Where 1/sum would be subnormal or infinite, factor is 1/(sum again) and what it is multiplied with is too, by
- * again. */
+/*
+ * Where 1/sum would be subnormal or infinite, factor is 1/(sum * again), and what has been multiplied with it is
+ * multiplied with again, too.
+ */
 enum {
     FLOYD_ROW_FULLY_MASKED = 1,
     FLOYD_ROW_TINY_SUM = 2, /* again = 2^64 */

@@ -36,8 +36,8 @@ constexpr float NUDGE = 1 + 0x1p-23f;
 
 /*
  * What is left of a when its upper bits, `high`, are taken away, to within 2^-23 a. It has the sign of a, and is
- * not 0 unless a is, or is next to it: so the products of the parts with inf agree, and only 0 * inf makes a NaN,
- * as without parts. Of an infinite a, where there may be one, it is a.
+ * not 0 unless a is, or is tiny (parts below 2^-126 are lost): so the products of the parts with inf agree, and
+ * only 0 * inf makes a NaN, as without parts. Of an infinite a, where there may be one, it is a.
  */
 template <bool Finite> __device__ __forceinline__ float rest_of(float a, float high)
 {
