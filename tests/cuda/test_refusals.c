@@ -57,7 +57,7 @@ static void test_options(void **state)
     floyd_cuda_options options = FLOYD_CUDA_OPTIONS_INIT;
     struct {
         floyd_cuda_options known;
-        int later;
+        size_t later; /* leaves no padding */
     } longer = {FLOYD_CUDA_OPTIONS_INIT, 0};
     size_t bytes;
     (void)state;
