@@ -15,16 +15,7 @@
 namespace floyd
 {
 
-/* dP becomes dS in rows m0 + g, m0 + g + 8 of one n. Plain: none has a flag, nothing is masked, k ends later. */
-__device__ __forceinline__ void weigh_pairs_plain(Piece &s, Piece &dp, const floyd_job &job,
-                                                  const floyd_row (&rows)[2])
-{
-#pragma unroll
-    for (int h = 0; h < 2; h++)
-#pragma unroll
-        for (int i = 0; i < 4; i++) weigh(s[h][i], dp[h][i], rows[i >> 1], job.scale);
-}
-
+/* dP becomes dS in rows m0 + g, m0 + g + 8 of one n. */
 __device__ __forceinline__ void weigh_pairs(Piece &s, Piece &dp, const floyd_job &job, const floyd_row (&rows)[2],
                                             const Place &at, int64_t n, int64_t m0, int64_t k0, const Lane &my)
 {
@@ -88,8 +79,7 @@ __global__ void __launch_bounds__(THREADS, 1) mma_dq(const __grid_constant__ flo
     load_pairs(job.tensor[FLOYD_ROLE_Q], Space::Q);
     load_pairs(job.tensor[FLOYD_ROLE_DY], Space::DY);
     second.load_v(shared + Space::V2, offset.to, K);
-    first.load_k(shared + Space::K1, offset.to, K);
-    first.load_v(shared + Space::V1, offset.to, K);
+    first.load_both(shared + Space::K1, shared + Space::V1, offset.to, K);
     copy_async_commit();
     second.load_k(shared + Space::K2, offset.to, K);
     copy_async_commit();
@@ -122,17 +112,14 @@ __global__ void __launch_bounds__(THREADS, 1) mma_dq(const __grid_constant__ flo
             by_n.add(s, shared + Space::S + r * L::EXCHANGE_16_M);
             by_n.add(dp, shared + Space::DP + r * L::EXCHANGE_16_M);
             if (plain && rest >= 0)
-                weigh_pairs_plain(s, dp, job, rows[r]);
+                weigh_piece(s, dp, job.scale, [&](int, int i) -> const floyd_row & { return rows[r][i >> 1]; });
             else
                 weigh_pairs(s, dp, job, rows[r], at, n, m0 + 16 * r, k0, my);
             by_n.put(dp, shared + Space::S + r * L::EXCHANGE_16_M);
             accumulate<T, false>(dq1[r], dp, shared + Space::K1, offset.left);
         }
         __syncwarp();
-        if (rest > 0) {
-            first.load_k(shared + Space::K1, offset.to, rest);
-            first.load_v(shared + Space::V1, offset.to, rest);
-        }
+        if (rest > 0) first.load_both(shared + Space::K1, shared + Space::V1, offset.to, rest);
         copy_async_commit();
         __syncthreads();
 

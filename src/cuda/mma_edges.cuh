@@ -29,16 +29,7 @@ template <class L> __device__ __forceinline__ void add_transposed(Piece &piece, 
                                                             h * L::EXCHANGE_16_M / 2);
 }
 
-/* P and dS at (m,k) = (m0 + columns, k0 + rows) of one n. Plain: no flags, nothing masked, k ends later. */
-__device__ __forceinline__ void weigh_edges_plain(Piece &s, Piece &dp, const floyd_job &job,
-                                                  const floyd_row (&rows)[4])
-{
-#pragma unroll
-    for (int h = 0; h < 2; h++)
-#pragma unroll
-        for (int i = 0; i < 4; i++) weigh(s[h][i], dp[h][i], rows[2 * h + (i & 1)], job.scale);
-}
-
+/* P and dS at (m,k) = (m0 + columns, k0 + rows) of one n. */
 __device__ __forceinline__ void weigh_edges(Piece &s, Piece &dp, const floyd_job &job, const floyd_row (&rows)[4],
                                             const Place &at, int64_t n, int64_t m0, int64_t k0, const Lane &my)
 {
@@ -156,7 +147,7 @@ __global__ void __launch_bounds__(THREADS, 1) mma_edges(const __grid_constant__ 
         add_transposed<L>(s, shared + Space::S, transposed);
         add_transposed<L>(dp, shared + Space::DP, transposed);
         if (plain && !__any_sync(0xffffffffu, flags != 0))
-            weigh_edges_plain(s, dp, job, rows);
+            weigh_piece(s, dp, job.scale, [&](int h, int i) -> const floyd_row & { return rows[2 * h + (i & 1)]; });
         else
             weigh_edges(s, dp, job, rows, at, n, m0, k0, my);
         /* Q is loaded anew while dV1 is computed, and read first in the next step; dY the other way round. */

@@ -213,8 +213,7 @@ __global__ void __launch_bounds__(THREADS, 1) mma_forward(const __grid_constant_
                                 q_stride, job.M - m0);
     second.load_k(shared + Space::K2, offset.to, K);
     copy_async_commit();
-    first.load_k(shared + Space::K1, offset.to, K);
-    first.load_v(shared + Space::V1, offset.to, K);
+    first.load_both(shared + Space::K1, shared + Space::V1, offset.to, K);
     copy_async_commit();
     for (int64_t k0 = 0; k0 < K; k0 += STEP) {
         const int64_t rest = K - k0 - STEP;
@@ -258,10 +257,7 @@ __global__ void __launch_bounds__(THREADS, 1) mma_forward(const __grid_constant_
             accumulate<T, true>(y1[r], s, shared + Space::V1, offset.left);
         }
         __syncwarp();
-        if (rest > 0) {
-            first.load_k(shared + Space::K1, offset.to, rest);
-            first.load_v(shared + Space::V1, offset.to, rest);
-        }
+        if (rest > 0) first.load_both(shared + Space::K1, shared + Space::V1, offset.to, rest);
         copy_async_commit();
         __syncthreads();
     }

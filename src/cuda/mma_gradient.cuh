@@ -47,6 +47,16 @@ __device__ __forceinline__ void weigh_any(float &s, float &dp, const floyd_row &
         dp = 0;
 }
 
+/* A piece of which every row is without flags, nothing is masked and nothing past an end. row_of(h, i): whose it
+ * is. */
+template <class RowOf> __device__ __forceinline__ void weigh_piece(Piece &s, Piece &dp, float scale, RowOf row_of)
+{
+#pragma unroll
+    for (int h = 0; h < 2; h++)
+#pragma unroll
+        for (int i = 0; i < 4; i++) weigh(s[h][i], dp[h][i], row_of(h, i), scale);
+}
+
 template <class L> struct GradientSpace {
     static constexpr int Q = 0, DY = Q + L::PAIRS, K1 = DY + L::PAIRS, V1 = K1 + L::N * L::SLICE,
                          K2 = V1 + L::N * L::SLICE, V2 = K2 + L::M * L::SLICE, S = V2 + L::M * L::SLICE,

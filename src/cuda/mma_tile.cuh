@@ -268,11 +268,6 @@ template <class L> __device__ __forceinline__ ExchangeLane<8 * 64> exchange_of_n
 
 /* ---- Where a block works -------------------------------------------------------------------------- */
 
-__device__ __forceinline__ int64_t ceil_div(int64_t a, int b)
-{
-    return (a + b - 1) / b;
-}
-
 /* Tiles of a head are walked in bands of 8 along the first axis: blocks that run at once read the same edges. */
 struct Place {
     int64_t b, h, first, second; /* the head, and where the tile begins along its two axes */
@@ -408,6 +403,11 @@ template <class L, int Axis, int R> struct EdgeLines {
     __device__ __forceinline__ void load_v(char *shared, int to, int64_t left)
     {
         load(shared, to, v_at, stride(v), left);
+    }
+    __device__ __forceinline__ void load_both(char *k_to, char *v_to, int to, int64_t left)
+    {
+        load_k(k_to, to, left);
+        load_v(v_to, to, left);
     }
 };
 

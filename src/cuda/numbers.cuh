@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Numbers on their way into and out of the matrix units. */
+/* Numbers on their way into and out of the kernels. */
 #ifndef FLOYD_CUDA_NUMBERS_CUH
 #define FLOYD_CUDA_NUMBERS_CUH
 
@@ -10,6 +10,11 @@ namespace floyd
 {
 
 constexpr float LOG2E = 1.4426950408889634f;
+
+__device__ __forceinline__ int64_t ceil_div(int64_t a, int64_t b)
+{
+    return (a + b - 1) / b;
+}
 
 __device__ __forceinline__ float low_half(uint32_t pair, __nv_bfloat16)
 {

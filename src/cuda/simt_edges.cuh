@@ -106,20 +106,6 @@ template <class S> struct EdgeGradients {
         load_wide<S, S::TN, S::TM>(to, pairs(queries ? FLOYD_ROLE_Q : FLOYD_ROLE_DY, m), column, job.D);
     }
 
-    /* Makes a stage ready: with two of them, what `next` loads is under way meanwhile. */
-    template <class Now, class Next> __device__ __forceinline__ void advance(Now now, Next next)
-    {
-        await_stage<S>();
-        if (S::VECTORS) {
-            stage ^= 1;
-            next(stage ^ 1);
-            copy_async_commit();
-        } else {
-            now(0);
-            __syncthreads();
-        }
-    }
-
     template <class Next> __device__ __forceinline__ void product(float (&sum)[64], bool keys, int64_t m, Next next)
     {
         const float *edges = shared + (keys ? Space::KEYS : Space::VALUES);
@@ -127,14 +113,15 @@ template <class S> struct EdgeGradients {
         clear(sum);
 #pragma unroll 1
         for (int64_t d = 0; d < job.D; d += S::DEPTH) {
-            advance([&](int to) { load_product(to, keys, m, d); },
-                    [&](int to) {
-                        if (S::RESIDENT && keys && d == 0) load_rows(shared + Space::DY, false, m);
-                        if (d + S::DEPTH < job.D)
-                            load_product(to, keys, m, d + S::DEPTH);
-                        else
-                            next(to);
-                    });
+            advance<S>(
+                stage, [&](int to) { load_product(to, keys, m, d); },
+                [&](int to) {
+                    if (S::RESIDENT && keys && d == 0) load_rows(shared + Space::DY, false, m);
+                    if (d + S::DEPTH < job.D)
+                        load_product(to, keys, m, d + S::DEPTH);
+                    else
+                        next(to);
+                });
             const float *from = at_stage(stage);
             add_scores<S>(sum, S::RESIDENT ? pairs + d * Space::PAIRS : from + Space::Q,
                           S::RESIDENT ? edges + d * Space::EDGES : from + Space::K1, from + Space::K2, place);
@@ -170,13 +157,15 @@ template <class S> struct EdgeGradients {
             add_rows<S>(dv, shared + Space::P, shared + Space::DY, share);
             return;
         }
-        advance([&](int to) { load_rows(at_stage(to), true, m); },
-                [&](int to) { load_rows(at_stage(to), false, m); });
+        advance<S>(
+            stage, [&](int to) { load_rows(at_stage(to), true, m); },
+            [&](int to) { load_rows(at_stage(to), false, m); });
         add_rows<S>(dk, shared + Space::DS, at_stage(stage), share);
-        advance([&](int to) { load_rows(at_stage(to), false, m); },
-                [&](int to) {
-                    if (more) load_product(to, true, m + S::TM, 0);
-                });
+        advance<S>(
+            stage, [&](int to) { load_rows(at_stage(to), false, m); },
+            [&](int to) {
+                if (more) load_product(to, true, m + S::TM, 0);
+            });
         add_rows<S>(dv, shared + Space::P, at_stage(stage), share);
     }
 

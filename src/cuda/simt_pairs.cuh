@@ -92,20 +92,6 @@ template <class S> struct Pairs {
         load<S, S::TM, Space::PIVOTS, WIDTH>(to + Space::V2, edge2(Of::EDGE2, k), column, job.D);
     }
 
-    /* Makes a stage ready: with two of them, what `next` loads is under way meanwhile. */
-    template <class Now, class Next> __device__ __forceinline__ void advance(Now now, Next next)
-    {
-        await_stage<S>();
-        if (S::VECTORS) {
-            stage ^= 1;
-            next(stage ^ 1);
-            copy_async_commit();
-        } else {
-            now(0);
-            __syncthreads();
-        }
-    }
-
     /* The first HELD elements of sum become this thread's share of a product. `next` loads what comes after it. */
     template <class Of, class Next>
     __device__ __forceinline__ void scores(float (&sum)[64], Of of, int64_t k, const float *resident, Next next)
@@ -113,13 +99,14 @@ template <class S> struct Pairs {
         clear(sum);
 #pragma unroll 1
         for (int64_t d = 0; d == 0 || d < job.D; d += S::DEPTH) {
-            advance([&](int to) { load_scores(to, of, k, d); },
-                    [&](int to) {
-                        if (d + S::DEPTH < job.D)
-                            load_scores(to, of, k, d + S::DEPTH);
-                        else
-                            next(to);
-                    });
+            advance<S>(
+                stage, [&](int to) { load_scores(to, of, k, d); },
+                [&](int to) {
+                    if (d + S::DEPTH < job.D)
+                        load_scores(to, of, k, d + S::DEPTH);
+                    else
+                        next(to);
+                });
             const float *from = at_stage(stage), *q = S::RESIDENT ? resident + d * Space::PAIRS : from + Space::Q;
             add_scores<S>(sum, q, from + Space::K1, from + Space::K2, place);
         }
@@ -132,13 +119,14 @@ template <class S> struct Pairs {
     {
 #pragma unroll 1
         for (int first = 0; first < S::TK; first += Space::PIVOTS) {
-            advance([&](int to) { load_values(to, of, k + first); },
-                    [&](int to) {
-                        if (first + Space::PIVOTS < S::TK)
-                            load_values(to, of, k + first + Space::PIVOTS);
-                        else if (k + S::TK < job.K)
-                            next(to);
-                    });
+            advance<S>(
+                stage, [&](int to) { load_values(to, of, k + first); },
+                [&](int to) {
+                    if (first + Space::PIVOTS < S::TK)
+                        load_values(to, of, k + first + Space::PIVOTS);
+                    else if (k + S::TK < job.K)
+                        next(to);
+                });
             if (first == 0) begin();
             const float *from = at_stage(stage);
             add_values<S, Space::PIVOTS>(sum, shared + Space::WEIGHTS, from + Space::V1, from + Space::V2, first,

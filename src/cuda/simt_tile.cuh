@@ -37,11 +37,6 @@ template <int Tn, int Tm, int Tk, int Groups, int Depth, bool Vectors, bool Resi
     static_assert(THREADS % 32 == 0 && (GROUPS == 4 || GROUPS == 8), "groups are lanes");
 };
 
-__device__ __forceinline__ int64_t ceil_div(int64_t a, int64_t b)
-{
-    return (a + b - 1) / b;
-}
-
 __device__ __forceinline__ float exp_difference(float a, float b)
 {
     return exp2_approx((a - b) * LOG2E);
@@ -429,6 +424,20 @@ template <class S> __device__ __forceinline__ void await_stage()
 {
     if (S::VECTORS) copy_async_wait<0>();
     __syncthreads();
+}
+
+/* Makes a stage ready: with two of them, what `next` loads is under way meanwhile. */
+template <class S, class Now, class Next> __device__ __forceinline__ void advance(int &stage, Now now, Next next)
+{
+    await_stage<S>();
+    if (S::VECTORS) {
+        stage ^= 1;
+        next(stage ^ 1);
+        copy_async_commit();
+    } else {
+        now(0);
+        __syncthreads();
+    }
 }
 
 } // namespace simt
