@@ -46,13 +46,14 @@ class NotResults(Exception):
     pass
 
 
-def read(path: Path) -> dict:
+def read(path: Path, kind: str = KIND, schema: int = SCHEMA) -> dict:
+    """NotResults unless the file holds what `kind` of benchmark wrote."""
     try:
         results = json.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise NotResults(f"{path}: {error.strerror}") from error
     except ValueError as error:
         raise NotResults(f"{path} is not JSON: {error}") from error
-    if not isinstance(results, dict) or results.get("kind") != KIND or results.get("schema") != SCHEMA:
-        raise NotResults(f"{path} does not hold results of this benchmark (kind {KIND}, schema {SCHEMA})")
+    if not isinstance(results, dict) or results.get("kind") != kind or results.get("schema") != schema:
+        raise NotResults(f"{path} does not hold results of this benchmark (kind {kind}, schema {schema})")
     return results

@@ -13,6 +13,8 @@ import sys
 import time
 from pathlib import Path
 
+from floyd_bench.store import NotResults
+
 from . import store
 from .arguments import label, parse
 from .table import render
@@ -94,7 +96,7 @@ def main(words: list[str]) -> int:
     if words[:1] == ["table"]:
         try:
             print(render(store.read(Path(words[1] if words[1:] else "build/bench/gpu.json"))), end="")
-        except store.NotResults as error:
+        except NotResults as error:
             print(f"bench: {error}", file=sys.stderr)
             return 3
         return 0

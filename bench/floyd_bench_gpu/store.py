@@ -6,7 +6,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from floyd_bench.store import NotResults, write_text
+from floyd_bench import store
 
 SCHEMA = 1
 KIND = "floydattn-bench-gpu"
@@ -32,16 +32,8 @@ def fresh(words: list[str], commit: str) -> dict:
 
 
 def write(path: Path, results: dict) -> None:
-    write_text(path, json.dumps(results, indent=1) + "\n")
+    store.write_text(path, json.dumps(results, indent=1) + "\n")
 
 
 def read(path: Path) -> dict:
-    try:
-        results = json.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise NotResults(f"{path}: {error.strerror}") from error
-    except ValueError as error:
-        raise NotResults(f"{path} is not JSON: {error}") from error
-    if not isinstance(results, dict) or results.get("kind") != KIND or results.get("schema") != SCHEMA:
-        raise NotResults(f"{path} does not hold results of this benchmark (kind {KIND}, schema {SCHEMA})")
-    return results
+    return store.read(path, KIND, SCHEMA)
