@@ -11,6 +11,7 @@
  *   K1, V1, dK1, dV1    [B,H,N,K,D]      pair (n,k)
  *   K2, V2, dK2, dV2    [B,H,K,M,D]      pair (k,m)
  *   mask                [B,H,N,M,K]      any axis may have size 1 or stride 0; usually [B,1,N,1,K]
+ *   bias, dbias         [B,H,N,M,K]      any axis may have size 1
  *   max, sum            [B,H,N,M,R]      R >= 1 copies of one value per row; element 0 is read
  *
  * Forward:
@@ -145,6 +146,28 @@ typedef struct floyd_options {
  */
 FLOYD_API int floyd_default_threads(void);
 
+/* ---- What else may be done to scores and weights -------------------------------------------------- */
+
+/*
+ * Each of these is off when 0, and forward and backward need the same. In this order, with S = scale * (..):
+ *
+ *   softmax_cap   S = cap * tanh(S / cap)                                             (logit capping)
+ *   bias          S = S + bias[n,m,k]                                                 (an additive mask)
+ *   mask          S = mask_fill where masked                                          (0 stands for -FLT_MAX)
+ *   dropout       Y = sum_k P * keep[n,m,k] / (1 - dropout) * V    with keep = 0 with probability dropout, else 1
+ *
+ * max and sum are those of the scores that softmax sees, before dropout. In the backward dP counts kept weights
+ * alone and is divided by 1 - dropout, delta = dY.Y as ever, dbias = P * (dP - delta), summed over the axes along
+ * which it has size 1, and dS = dbias * (1 - tanh(S / cap)^2) * scale.
+ *
+ * A row counts as fully masked, and its masked positions weigh something, while its max is no more than
+ * T = max(mask_fill / 2, mask_fill + 750), above which exp(mask_fill - max) is 0: -FLT_MAX/2 for the fill -FLT_MAX.
+ *
+ * keep[b,h,n,m,k] is 1 when word k % 4 of Philox4x32-10 (Salmon et al., "Parallel random numbers: as easy as 1, 2, 3",
+ * 2011) is dropout * 2^32 or more, with the key (seed mod 2^32, seed / 2^32) and the counter (k / 4, m, n, b * H + h), each
+ * modulo 2^32: the same in forward and backward, on any processor, with any number of threads, and never stored.
+ */
+
 /* ---- Forward ----------------------------------------------------------------------------------- */
 
 typedef struct floyd_forward_args {
@@ -162,14 +185,20 @@ typedef struct floyd_forward_args {
     /*
      * !! carry != 0: y, max and sum hold the state of an earlier call over other pivots and are
      * continued: y (normalised), max and sum go in and out. sum = 0 is the empty state; y is then not
-     * read. All three are required and y must be F32 (F64 for F64).
+     * read. All three are required and y must be F32 (F64 for F64). dropout must be 0.
      */
     int carry;
+    const floyd_tensor *bias; /* [B,H,N,M,K] as q or F32, each axis full or 1; NULL = none */
+    double softmax_cap;       /* 0 = none */
+    double mask_fill; /* 0 = -FLT_MAX; any other value but NaN, rounded to fp32 unless the tensors are fp64 */
+    double dropout;   /* probability, 0 to 1 */
+    uint64_t seed;    /* of dropout */
 } floyd_forward_args;
 
 #define FLOYD_FORWARD_ARGS_INIT                                                                                    \
     {                                                                                                              \
-        sizeof(floyd_forward_args), 1.0, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, 0                   \
+        sizeof(floyd_forward_args), 1.0, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, 0, NULL, 0.0, 0.0,  \
+            0.0, 0                                                                                                 \
     }
 
 /*
@@ -195,8 +224,9 @@ FLOYD_API floyd_status floyd_forward(const floyd_forward_args *args, const floyd
 /* ---- Backward ---------------------------------------------------------------------------------- */
 
 /*
- * A row counts as fully masked when its given max <= -FLT_MAX/2. In every other row P and dS are
- * exactly 0 at masked positions. In a fully masked row P = exp(S - max) / sum as it stands, and dS is:
+ * A row counts as fully masked when its given max <= -FLT_MAX/2 (T above, where there is a mask_fill). In every
+ * other row P and dS are exactly 0 at masked positions. In a fully masked row P = exp(S - max) / sum as it stands,
+ * and dS is:
  */
 typedef enum floyd_mask_rule {
     FLOYD_MASK_REPLACE = 0,  /* the formula as it stands (CANN) */
@@ -224,20 +254,27 @@ typedef struct floyd_backward_args {
     const floyd_tensor *dv2; /* out [B,H,K,M,D] */
     /* !! add != 0: gradients are added to what is stored, and must be F32 (F64 for F64). */
     int add;
+    const floyd_tensor *bias; /* these five as in the forward */
+    double softmax_cap;
+    double mask_fill;
+    double dropout;
+    uint64_t seed;
+    const floyd_tensor *dbias; /* out [B,H,N,M,K] F32 (F64 for F64), each axis full or 1; NULL = not computed */
 } floyd_backward_args;
 
 #define FLOYD_BACKWARD_ARGS_INIT                                                                                   \
     {                                                                                                              \
         sizeof(floyd_backward_args), 1.0, NULL, NULL, NULL, NULL, NULL, NULL, FLOYD_MASK_REPLACE, NULL, NULL,      \
-            NULL, NULL, NULL, NULL, NULL, NULL, NULL, 0                                                            \
+            NULL, NULL, NULL, NULL, NULL, NULL, NULL, 0, NULL, 0.0, 0.0, 0.0, 0, NULL                              \
     }
 
 /*
  * The workspace that floyd_backward needs. With t and a as above and h = heads in flight (at most t),
  *     bytes <= t * 4 MiB * max(1, D*a/512)
  *              + h * a * (sum of the elements per head of each requested gradient whose type is not
- *                         the accumulator's + 3*N*M)
- * Returns as floyd_forward_workspace.
+ *                         the accumulator's + 3*N*M + the greater of N*M and N*K if dbias has size 1 along two of
+ * N, M, K) Where dbias has size 1 along B or H heads are done one after another. Returns as
+ * floyd_forward_workspace.
  */
 FLOYD_API floyd_status floyd_backward_workspace(const floyd_backward_args *args, const floyd_options *options,
                                                 size_t *bytes);

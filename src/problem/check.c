@@ -2,6 +2,7 @@
 /* Every rule about arguments, driven by one table with a line per tensor. */
 #include "check.h"
 
+#include <float.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -12,7 +13,9 @@ typedef enum kind {
     OPERAND, /* q's type */
     EITHER,  /* q's type, or F32 beside a half type */
     STATS,   /* the accumulator's type */
-    MASK
+    MASK,
+    BIAS, /* as EITHER */
+    DBIAS /* as STATS */
 } kind;
 
 typedef struct rule {
@@ -38,11 +41,19 @@ static const rule rules[FLOYD_ROLES] = {
     [FLOYD_ROLE_DV1] = {"dv1", "BHNKD", EITHER, false, true, false, false},
     [FLOYD_ROLE_DK2] = {"dk2", "BHKMD", EITHER, false, true, false, false},
     [FLOYD_ROLE_DV2] = {"dv2", "BHKMD", EITHER, false, true, false, false},
+    [FLOYD_ROLE_BIAS] = {"bias", "BHNMK", BIAS, false, false, false, false},
+    [FLOYD_ROLE_DBIAS] = {"dbias", "BHNMK", DBIAS, false, true, false, false},
 };
 
 static bool is_output(const floyd_problem *p, floyd_role role)
 {
     return p->backward ? rules[role].output_backward : rules[role].output_forward;
+}
+
+/* Tensors of scores, which may have size 1 along any axis. */
+static bool is_broadcast(floyd_role role)
+{
+    return rules[role].kind == MASK || rules[role].kind == BIAS || rules[role].kind == DBIAS;
 }
 
 static const char *dtype_name(floyd_dtype dtype)
@@ -76,9 +87,11 @@ static bool dtype_allowed(const floyd_problem *p, floyd_role role, floyd_dtype d
     case OPERAND:
         return dtype == operand;
     case EITHER:
+    case BIAS:
         if (p->continued && is_output(p, role)) return dtype == accumulator;
         return dtype == operand || dtype == accumulator;
     case STATS:
+    case DBIAS:
         return dtype == accumulator;
     case MASK:
         return dtype == FLOYD_U8;
@@ -93,10 +106,12 @@ static const char *dtype_need(const floyd_problem *p, floyd_role role)
     case OPERAND:
         return "q's";
     case EITHER:
+    case BIAS:
         if (p->continued && is_output(p, role))
             return p->fp64 ? "F64, since it is continued" : "F32, since it is continued";
         return operand == FLOYD_F16 || operand == FLOYD_BF16 ? "q's or F32" : "q's";
     case STATS:
+    case DBIAS:
         return p->fp64 ? "F64" : "F32";
     case MASK:
         return "U8";
@@ -144,7 +159,7 @@ static bool size_allowed(const floyd_problem *p, floyd_role role, int axis, int6
 {
     const char letter = rules[role].axes[axis];
     if (letter == 'R') return size >= 1;
-    return size == size_of(p, letter) || (rules[role].kind == MASK && size == 1);
+    return size == size_of(p, letter) || (is_broadcast(role) && size == 1);
 }
 
 static floyd_status check_shape(const floyd_problem *p, floyd_role role)
@@ -157,7 +172,7 @@ static floyd_status check_shape(const floyd_problem *p, floyd_role role)
         if (axes[axis] == 'R')
             snprintf(need, sizeof need, "1 or more");
         else
-            snprintf(need, sizeof need, "%s%lld", rules[role].kind == MASK ? "1 or " : "",
+            snprintf(need, sizeof need, "%s%lld", is_broadcast(role) ? "1 or " : "",
                      (long long)size_of(p, axes[axis]));
         return floyd_fail(
             FLOYD_ERROR_SHAPE,
@@ -210,6 +225,28 @@ static floyd_status check_layout(const floyd_problem *p)
     return FLOYD_OK;
 }
 
+/* ---- numbers ------------------------------------------------------------------------------------- */
+
+static floyd_status check_numbers(floyd_problem *p)
+{
+    /* What the kernels will see must be an ordinary number, too: NaN fails every comparison. */
+    const bool cap_fits = p->fp64 ? p->softmax_cap >= DBL_MIN && p->softmax_cap <= DBL_MAX
+                                  : p->softmax_cap >= FLT_MIN && p->softmax_cap <= FLT_MAX;
+    if (p->softmax_cap != 0 && !cap_fits)
+        return floyd_fail(FLOYD_ERROR_OPTION,
+                          "softmax_cap is %g; it needs 0 (none) or a positive number that %s holds", p->softmax_cap,
+                          p->fp64 ? "fp64" : "fp32");
+    if (p->mask_fill != p->mask_fill)
+        return floyd_fail(FLOYD_ERROR_OPTION, "mask_fill is NaN; it needs a number, or 0 for -FLT_MAX");
+    if (!(p->dropout >= 0 && p->dropout <= 1))
+        return floyd_fail(FLOYD_ERROR_OPTION, "dropout is %g; it needs a probability from 0 to 1", p->dropout);
+    if (p->dropout > 0 && p->continued && !p->backward)
+        return floyd_fail(FLOYD_ERROR_OPTION, "dropout is %g and carry is set; a continued call needs dropout 0",
+                          p->dropout);
+    if (p->mask_fill == 0) p->mask_fill = -FLT_MAX;
+    return FLOYD_OK;
+}
+
 /* ---- all of it ----------------------------------------------------------------------------------- */
 
 floyd_status floyd_check(floyd_problem *p)
@@ -218,8 +255,10 @@ floyd_status floyd_check(floyd_problem *p)
     if (status == FLOYD_OK) status = check_dtypes(p);
     if (status == FLOYD_OK) status = check_sizes(p);
     if (status == FLOYD_OK) status = check_layout(p);
+    if (status == FLOYD_OK) status = check_numbers(p);
     if (status != FLOYD_OK) return status;
-    if (p->has[FLOYD_ROLE_MASK]) floyd_tensor_broadcast(&p->tensor[FLOYD_ROLE_MASK]);
+    for (floyd_role role = 0; role < FLOYD_ROLES; role++)
+        if (p->has[role] && is_broadcast(role)) floyd_tensor_broadcast(&p->tensor[role]);
     return FLOYD_OK;
 }
 

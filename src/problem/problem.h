@@ -23,6 +23,8 @@ typedef enum floyd_role {
     FLOYD_ROLE_DV1,
     FLOYD_ROLE_DK2,
     FLOYD_ROLE_DV2,
+    FLOYD_ROLE_BIAS,
+    FLOYD_ROLE_DBIAS,
     FLOYD_ROLES
 } floyd_role;
 
@@ -32,12 +34,14 @@ typedef struct floyd_problem {
     bool backward;
     bool continued; /* forward: carry; backward: add */
     bool zero_grad;
+    double softmax_cap, mask_fill, dropout; /* mask_fill is -FLT_MAX where none was given */
+    uint64_t seed;
     bool fp64;   /* the accumulator's type */
     int threads; /* as asked: 0 = default */
     floyd_progress_fn progress;
     void *progress_user;
     bool has[FLOYD_ROLES];
-    floyd_tensor tensor[FLOYD_ROLES]; /* of those it has; the mask's axes of size 1 have stride 0 */
+    floyd_tensor tensor[FLOYD_ROLES]; /* of those it has; axes of size 1 of the mask and bias have stride 0 */
 } floyd_problem;
 
 /*
