@@ -215,9 +215,22 @@ static double verify(problem *p)
 {
     double worst = 0;
     p->exact[Y] = widen(&p->t[Y]), p->exact_max = widen(&p->max), p->exact_sum = widen(&p->sum);
-    const floyd_reference r = {p->B,        p->H,         p->N,         p->M,         p->K,         p->D, p->scale,
-                               p->exact[Q], p->exact[K1], p->exact[V1], p->exact[K2], p->exact[V2], NULL, {0},
-                               0,           p->exact[Y],  p->exact_max, p->exact_sum, p->exact[DY]};
+    const floyd_reference r = {.B = p->B,
+                               .H = p->H,
+                               .N = p->N,
+                               .M = p->M,
+                               .K = p->K,
+                               .D = p->D,
+                               .scale = p->scale,
+                               .q = p->exact[Q],
+                               .k1 = p->exact[K1],
+                               .v1 = p->exact[V1],
+                               .k2 = p->exact[K2],
+                               .v2 = p->exact[V2],
+                               .y = p->exact[Y],
+                               .max = p->exact_max,
+                               .sum = p->exact_sum,
+                               .dy = p->exact[DY]};
     double *a = must(malloc((size_t)(p->D + 1) * 2 * sizeof *a)), *c = a + p->D;
     for (int i = 0; i < 8; i++) {
         const int64_t bh = (p->B * p->H - 1) * i / 7, b = bh / p->H, h = bh % p->H;

@@ -163,9 +163,10 @@ FLOYD_API int floyd_default_threads(void);
  * A row counts as fully masked, and its masked positions weigh something, while its max is no more than
  * T = max(mask_fill / 2, mask_fill + 750), above which exp(mask_fill - max) is 0: -FLT_MAX/2 for the fill -FLT_MAX.
  *
- * keep[b,h,n,m,k] is 1 when word k % 4 of Philox4x32-10 (Salmon et al., "Parallel random numbers: as easy as 1, 2, 3",
- * 2011) is dropout * 2^32 or more, with the key (seed mod 2^32, seed / 2^32) and the counter (k / 4, m, n, b * H + h), each
- * modulo 2^32: the same in forward and backward, on any processor, with any number of threads, and never stored.
+ * keep[b,h,n,m,k] is 1 when word k % 4 of Philox4x32-10 (Salmon et al., "Parallel random numbers: as easy as
+ * 1, 2, 3", 2011) is dropout * 2^32 or more, with the key (seed mod 2^32, seed / 2^32) and the counter (k / 4, m,
+ * n, b * H + h), each modulo 2^32: the same in forward and backward, on any processor, with any number of threads,
+ * and never stored.
  */
 
 /* ---- Forward ----------------------------------------------------------------------------------- */

@@ -2,6 +2,8 @@
 /* The public calls: check, look at the device, enqueue. */
 #include "floydattn_cuda.h"
 
+#include <float.h>
+
 #include "enqueue.h"
 #include "make.h"
 #include "problem/message.h"
@@ -22,8 +24,20 @@ static floyd_status take_stream(const floyd_cuda_options *options, void **stream
     return status;
 }
 
+/* What floydattn.h has and the kernels here have not. */
+static const char *missing(const floyd_problem *problem)
+{
+    if (problem->softmax_cap > 0) return "softmax_cap";
+    if (problem->has[FLOYD_ROLE_BIAS]) return "bias";
+    if (problem->has[FLOYD_ROLE_DBIAS]) return "dbias";
+    if (problem->mask_fill != -FLT_MAX) return "mask_fill";
+    return problem->dropout > 0 ? "dropout" : NULL;
+}
+
 static floyd_status check_supported(const floyd_problem *problem)
 {
+    const char *extra = missing(problem);
+    if (extra) return floyd_fail(FLOYD_ERROR_UNSUPPORTED, "%s is given; on a GPU it needs to be 0 or NULL", extra);
     if (problem->fp64)
         return floyd_fail(FLOYD_ERROR_UNSUPPORTED, "q has dtype F64 (%d); on a GPU it needs F16, BF16 or F32",
                           (int)FLOYD_F64);

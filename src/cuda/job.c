@@ -64,7 +64,7 @@ floyd_job floyd_job_make(const floyd_problem *problem, void *workspace)
     job.scale = rounded(problem->scale);
     job.zero_grad = problem->zero_grad;
     job.continued = problem->continued;
-    for (floyd_role role = FLOYD_ROLE_Q; role < FLOYD_ROLES; role++) job.tensor[role] = view_of(problem, role);
+    for (floyd_role role = FLOYD_ROLE_Q; role < FLOYD_JOB_ROLES; role++) job.tensor[role] = view_of(problem, role);
     job.copies[0] = problem->tensor[FLOYD_ROLE_MAX].size[4];
     job.copies[1] = problem->tensor[FLOYD_ROLE_SUM].size[4];
     if (floyd_cuda_workspace(problem, &bytes) && bytes > 0) place_rows(&job, workspace);
@@ -101,7 +101,7 @@ floyd_job floyd_job_mirrored(const floyd_job *job)
     floyd_job mirrored = *job;
     mirrored.N = job->M;
     mirrored.M = job->N;
-    for (floyd_role role = FLOYD_ROLE_Q; role < FLOYD_ROLES; role++) {
+    for (floyd_role role = FLOYD_ROLE_Q; role < FLOYD_JOB_ROLES; role++) {
         const floyd_view *from = &job->tensor[mirror_of(role)];
         floyd_view *to = &mirrored.tensor[role];
         *to = *from;

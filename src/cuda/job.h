@@ -36,12 +36,15 @@ enum {
     FLOYD_ROW_ABSENT = 8    /* in kernels only: past the end of the axis, without weight whatever the edges hold */
 };
 
+/* The tensors that the kernels know: all before bias. */
+enum { FLOYD_JOB_ROLES = FLOYD_ROLE_BIAS };
+
 typedef struct floyd_job {
     int64_t B, H, N, M, K, D;
     float scale;
     bool zero_grad; /* dS of fully masked rows is 0 at masked positions */
     bool continued; /* forward: carry; backward: add */
-    floyd_view tensor[FLOYD_ROLES];
+    floyd_view tensor[FLOYD_JOB_ROLES];
     int64_t copies[2];     /* R, the last axis of max and of sum */
     floyd_row *rows;       /* backward: [B*H,N,M] by the strides below */
     int64_t row_stride[3]; /* along b*H + h, n, m */

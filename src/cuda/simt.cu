@@ -74,7 +74,7 @@ bool is_vectors(const floyd_job &job, int role)
 bool takes_vectors(const floyd_job &job)
 {
     if (job.D == 0 || job.D % 4 || !floyd_shared_is_large()) return false;
-    for (int role = 0; role < FLOYD_ROLES; role++)
+    for (int role = 0; role < FLOYD_JOB_ROLES; role++)
         if (!is_vectors(job, role)) return false;
     return true;
 }

@@ -15,6 +15,7 @@
 #ifndef FLOYD_BACKWARD_TILE_H
 #define FLOYD_BACKWARD_TILE_H
 
+#include "extras.h"
 #include "gemm.h"
 #include "pack.h"
 #include "rows.h"
@@ -22,7 +23,7 @@
 /* What a set of gradients needs computed. */
 static inline int needs_dscore(int wanted)
 {
-    return (wanted & (FLOYD_DQ | FLOYD_DK1 | FLOYD_DK2)) != 0;
+    return (wanted & (FLOYD_DQ | FLOYD_DK1 | FLOYD_DK2 | FLOYD_DBIAS)) != 0;
 }
 
 /* x[n] = rows[n] * other[n]^T for one n: scores from Q and K1, or dP from dY and V1. */
@@ -80,6 +81,9 @@ static void backward_rows_m(const floyd_backward_tile *t, ptrdiff_t m)
 {
     const floyd_layout *l = t->layout;
     const ptrdiff_t k = round_up(t->k, VL);
+    const real scale = (real)t->scale;
+    const backward_rules rules = {t->extras ? 1 : scale, (real)t->fill,
+                                  floyd_fully_masked(t->fill, sizeof(real) == sizeof(double)), t->zero_grad};
     for (ptrdiff_t n = 0; n < t->n; n++) {
         const ptrdiff_t at = n * t->stat + m, from = n * l->slab_s + m * l->ldk;
         const backward_row_stats stats = {((const real *)t->max)[at], ((const real *)t->sum)[at],
@@ -90,7 +94,10 @@ static void backward_rows_m(const floyd_backward_tile *t, ptrdiff_t m)
                                   .ds = ds_of(t) + n * l->ldk,
                                   .codes =
                                       t->codes.data ? t->codes.data + n * t->codes.slab + m * t->codes.row : NULL};
-        backward_row_run(&row, k, (real)t->scale, t->zero_grad, &stats);
+        const extra_row extra = {t->extras, n, m, t->k, k};
+        const uint8_t *keep = t->extras ? extra_before(&extra, &row, scale) : NULL;
+        backward_row_run(&row, k, &rules, &stats);
+        if (t->extras) extra_after(&extra, &row, keep, scale, stats.max <= rules.fully_masked && !t->zero_grad);
     }
 }
 

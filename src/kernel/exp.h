@@ -41,17 +41,25 @@ static const real floyd_exp_series[] = {0x1.6d4362p-10f, 0x1.123dcep-7f, 0x1.555
                                         0x1.55547cp-3f,  0x1p-1f,        1.0f};
 #endif
 
-/* n and p of e^x = 2^n p; *shifted is n + FLOYD_ROUND_MAGIC. */
-static inline vec exp_parts(vec x, vec *shifted)
+/* n, r and q of e^x = 2^n (1 + r q); *shifted is n + FLOYD_ROUND_MAGIC. */
+static inline vec exp_series(vec x, vec *shifted, vec *r)
 {
     enum { TERMS = sizeof floyd_exp_series / sizeof floyd_exp_series[0] };
     *shifted = vfma(x, vset(FLOYD_LOG2_E), vset(FLOYD_ROUND_MAGIC));
     const vec n = vsub(*shifted, vset(FLOYD_ROUND_MAGIC));
-    const vec r = vfma(n, vset(-FLOYD_LN2_LOW), vfma(n, vset(-FLOYD_LN2_HIGH), x));
+    *r = vfma(n, vset(-FLOYD_LN2_LOW), vfma(n, vset(-FLOYD_LN2_HIGH), x));
     vec p = vset(floyd_exp_series[0]);
     FLOYD_UNROLL
-    for (int i = 1; i < TERMS; i++) p = vfma(p, r, vset(floyd_exp_series[i]));
-    return vfma(p, r, vset(1));
+    for (int i = 1; i < TERMS; i++) p = vfma(p, *r, vset(floyd_exp_series[i]));
+    return p;
+}
+
+/* n and p of e^x = 2^n p. */
+static inline vec exp_parts(vec x, vec *shifted)
+{
+    vec r;
+    const vec q = exp_series(x, shifted, &r);
+    return vfma(q, r, vset(1));
 }
 
 static inline vec vexp(vec x)
@@ -86,6 +94,22 @@ __attribute__((always_inline)) static inline void vexp_each(const int count, vec
         FLOYD_UNROLL
         for (int j = 0; j < count; j++) x[j] = vexp(x[j]);
     }
+}
+
+/*
+ * tanh x = (e^2x - 1) / (e^2x + 1), and its derivative 4 e^2x / (e^2x + 1)^2 in *slope, neither by way of a
+ * difference that cancels: e^2x - 1 is 2^n r q + (2^n - 1). Beyond |x| = 20 tanh is 1 in both types. NaN passes
+ * through.
+ */
+static inline vec vtanh(vec x, vec *slope)
+{
+    const vec twice = vmin(vset(40), vmax(vset(-40), vadd(x, x))), one = vset(1);
+    vec shifted, r;
+    const vec q = exp_series(twice, &shifted, &r), rest = vmul(q, r), power = vexponent(shifted);
+    const vec less = vfma(power, rest, vsub(power, one)), more = vadd(less, vset(2));
+    const vec e = vfma(power, rest, power);
+    *slope = vdiv(vmul(vset(4), e), vmul(more, more));
+    return vdiv(less, more);
 }
 
 #endif

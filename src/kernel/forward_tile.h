@@ -11,6 +11,7 @@
 #ifndef FLOYD_FORWARD_TILE_H
 #define FLOYD_FORWARD_TILE_H
 
+#include "extras.h"
 #include "gemm.h"
 #include "pack.h"
 #include "rows.h"
@@ -52,13 +53,22 @@ static void forward_softmax_m(const floyd_forward_tile *t, ptrdiff_t m)
     real *max = (real *)t->max + m * t->stat, *sum = (real *)t->sum + m * t->stat;
     real *s = (real *)t->s + m * l->ldk, *p = t->slab, *now = p + t->n * l->ldk, *factor = now + count;
     const uint8_t *codes = t->codes.data ? t->codes.data + m * t->codes.row : NULL;
-    for (ptrdiff_t n = 0; n < t->n; n++)
-        now[n] = forward_row_scores(s + n * l->slab_s, k, (real)t->scale, codes ? codes + n * t->codes.slab : NULL,
-                                    max[n]);
+    const real scale = (real)t->scale, fill = (real)t->fill;
+    const double fully_masked = floyd_fully_masked(t->fill, sizeof(real) == sizeof(double));
+    for (ptrdiff_t n = 0; n < t->n; n++) {
+        const extra_row extra = {t->extras, n, m, t->k, k};
+        if (t->extras) extra_scores(&extra, s + n * l->slab_s, scale);
+        now[n] = forward_row_scores(s + n * l->slab_s, k, t->extras ? 1 : scale,
+                                    codes ? codes + n * t->codes.slab : NULL, fill, max[n]);
+    }
     forward_factors(max, now, t->n, factor);
     for (ptrdiff_t n = 0; n < t->n; n++) {
         const real weights = forward_row_weights(s + n * l->slab_s, p + n * l->ldk, k,
-                                                 codes ? codes + n * t->codes.slab : NULL, now[n]);
+                                                 codes ? codes + n * t->codes.slab : NULL, fully_masked, now[n]);
+        if (t->extras && t->extras->dropout > 0) {
+            const extra_row extra = {t->extras, n, m, t->k, k};
+            extra_drop(&extra, extra_keep(&extra), s + n * l->slab_s, p + n * l->ldk);
+        }
         sum[n] = sum[n] * factor[n] + weights;
         max[n] = now[n];
         if (factor[n] != 1) scale_row((real *)t->y + m * l->slab_m + n * l->ldd, l->ldd, factor[n]);
@@ -163,9 +173,10 @@ static void forward_tile(const floyd_forward_tile *t)
  */
 static int forward_settled(const floyd_forward_tile *t)
 {
+    const double fully_masked = floyd_fully_masked(t->fill, sizeof(real) == sizeof(double));
     for (ptrdiff_t m = 0; m < t->m; m++)
         for (ptrdiff_t n = 0; n < t->n; n++)
-            if (((const real *)t->max)[m * t->stat + n] <= (real)FLOYD_FULLY_MASKED) return 0;
+            if (((const real *)t->max)[m * t->stat + n] <= fully_masked) return 0;
     return 1;
 }
 

@@ -26,6 +26,19 @@ static void read_stats(const floyd_view *src, ptrdiff_t slab, ptrdiff_t rows, vo
     for (ptrdiff_t r = 0; r < rows; r++) ((real *)dst)[r] = *(const real *)element(src, slab, r, 0);
 }
 
+static void fold(const void *acc, ptrdiff_t ld, int64_t rows, int64_t columns, const floyd_view *to)
+{
+    const int64_t row_sums = to->column == 0 ? columns : 1, column_sums = to->row == 0 ? rows : 1;
+    for (int64_t row = 0; row < rows; row += column_sums)
+        for (int64_t column = 0; column < columns; column += row_sums) {
+            double sum = 0;
+            for (int64_t r = row; r < row + column_sums; r++)
+                for (int64_t c = column; c < column + row_sums; c++) sum += ((const real *)acc)[r * ld + c];
+            real *at = element(to, 0, row, column);
+            store_one(at, FLOYD_REAL_DTYPE, *at + (real)sum + 0);
+        }
+}
+
 const floyd_kernels FLOYD_NAME(floyd_kernels);
 const floyd_kernels FLOYD_NAME(floyd_kernels) = {.prefetch = prefetch,
                                                  .pack_pairs = pack_pairs_image,
@@ -37,4 +50,5 @@ const floyd_kernels FLOYD_NAME(floyd_kernels) = {.prefetch = prefetch,
                                                  .forward_tile = forward_tile,
                                                  .forward_settled = forward_settled,
                                                  .forward_end = forward_end,
-                                                 .backward_tile = backward_tile};
+                                                 .backward_tile = backward_tile,
+                                                 .fold = fold};

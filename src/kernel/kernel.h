@@ -55,6 +55,25 @@ typedef struct floyd_codes {
 } floyd_codes;
 
 /*
+ * What floydattn.h has between the products beside scale, mask and softmax. dropout's pattern depends on where the
+ * tile lies: head, n, m and k are its first position in the whole problem.
+ */
+typedef struct floyd_extras {
+    double cap;      /* 0 = none */
+    floyd_view bias; /* [n][m][k]; data NULL = none */
+    floyd_view
+        dbias;      /* [n][m][k] in real, added to, with stride 0 where it is summed over; data NULL = not wanted */
+    double dropout; /* 0 = none */
+    uint64_t seed;
+    int64_t head, first_n, first_m, first_k;
+    void *slope;   /* scratch: ldk reals */
+    void *row;     /* scratch: ldk reals */
+    uint8_t *keep; /* scratch: ldk + FLOYD_KEEP_MORE bytes */
+} floyd_extras;
+
+enum { FLOYD_KEEP_MORE = 64 };
+
+/*
  * Tiles of one m and k follow one another along n: the first one makes the images of K2 and V2 that the others
  * read (km_first). One that no other follows (km_alone, and first) keeps none, and adds dK2 and dV2 to their
  * targets; of several, the caller does.
@@ -62,7 +81,8 @@ typedef struct floyd_codes {
 typedef struct floyd_forward_tile {
     const floyd_layout *layout;
     ptrdiff_t n, m, k, d;
-    double scale;
+    double scale, fill;         /* fill: what a masked score is replaced by */
+    const floyd_extras *extras; /* NULL = none */
     int km_first, km_alone;
     const void *q_m;
     floyd_view k1, v1; /* [n][k][d] */
@@ -75,18 +95,19 @@ typedef struct floyd_forward_tile {
     ptrdiff_t stat;
 } floyd_forward_tile;
 
-enum { FLOYD_DQ = 1, FLOYD_DK1 = 2, FLOYD_DV1 = 4, FLOYD_DK2 = 8, FLOYD_DV2 = 16 };
+enum { FLOYD_DQ = 1, FLOYD_DK1 = 2, FLOYD_DV1 = 4, FLOYD_DK2 = 8, FLOYD_DV2 = 16, FLOYD_DBIAS = 32 };
 
 typedef struct floyd_backward_tile {
     const floyd_layout *layout;
     ptrdiff_t n, m, k, d;
-    double scale;
-    int zero_grad;          /* dS of fully masked rows is 0 at masked positions */
-    int wanted;             /* which gradients, FLOYD_DQ | ... */
-    int km_first, km_alone; /* see floyd_forward_tile */
-    floyd_view q, dy;       /* [n][m][d] */
-    floyd_view k1, v1;      /* [n][k][d] */
-    floyd_view k2, v2;      /* [m][k][d] */
+    double scale, fill;         /* see floyd_forward_tile */
+    const floyd_extras *extras; /* NULL = none */
+    int zero_grad;              /* dS of fully masked rows is 0 at masked positions */
+    int wanted;                 /* which gradients, FLOYD_DQ | ... */
+    int km_first, km_alone;     /* see floyd_forward_tile */
+    floyd_view q, dy;           /* [n][m][d] */
+    floyd_view k1, v1;          /* [n][k][d] */
+    floyd_view k2, v2;          /* [m][k][d] */
     floyd_codes codes;
     const void *max, *sum, *delta; /* [n][m], rows `stat` apart */
     ptrdiff_t stat;
@@ -127,6 +148,11 @@ typedef struct floyd_kernels {
     void (*forward_end)(const floyd_forward_tile *tile, const floyd_view *y, const floyd_view *max,
                         int64_t max_copies, const floyd_view *sum, int64_t sum_copies);
     void (*backward_tile)(const floyd_backward_tile *tile);
+    /*
+     * to[r][c] += acc[r][c], rows of acc ld apart; where the stride of to is 0 the sum over that axis is added,
+     * taken in double, rows in order and columns in order within them. to.slab is not used.
+     */
+    void (*fold)(const void *acc, ptrdiff_t ld, int64_t rows, int64_t columns, const floyd_view *to);
 } floyd_kernels;
 
 /*
@@ -141,7 +167,11 @@ const char *floyd_isa_asked(void);
 /* Describes ISA number index, best first, and returns how many there are; past the end it only returns that. */
 int floyd_isa_get(int index, floyd_isa *isa);
 
-/* A row counts as fully masked at or below this maximum. */
-#define FLOYD_FULLY_MASKED (-0x1.fffffep126)
+/* A row counts as fully masked at or below this maximum: above it exp(fill - max) is 0 in both types. */
+static inline double floyd_fully_masked(double fill, int fp64)
+{
+    const double rounded = fp64 ? fill : (double)(float)fill, half = rounded / 2, near = rounded + 750;
+    return half > near ? half : near;
+}
 
 #endif

@@ -3,17 +3,15 @@
 #ifndef FLOYD_ROWS_H
 #define FLOYD_ROWS_H
 
-#include <float.h>
-
 #include "exp.h"
 #include "kernel.h"
 #include "vec.h"
 
 /* Where the row's codes say so, the score of a masked position is replaced, and an absent one is out of reach. */
-static inline vec coded_score(vec score, const uint8_t *codes, ptrdiff_t k)
+static inline vec coded_score(vec score, const uint8_t *codes, ptrdiff_t k, real fill)
 {
     if (!codes) return score;
-    score = vselect(vmask_equal_bytes(codes + k, FLOYD_MASKED), vset(-FLT_MAX), score);
+    score = vselect(vmask_equal_bytes(codes + k, FLOYD_MASKED), vset(fill), score);
     return vselect(vmask_equal_bytes(codes + k, FLOYD_ABSENT), vset(-INFINITY), score);
 }
 
@@ -21,12 +19,13 @@ static inline vec coded_score(vec score, const uint8_t *codes, ptrdiff_t k)
 enum { ROW_CHUNK = 3 };
 
 /* s *= scale, codes applied. Returns the greatest score and `greatest` if that is more; NaN if any is NaN. */
-static inline real forward_row_scores(real *s, ptrdiff_t k, real scale, const uint8_t *codes, real greatest)
+static inline real forward_row_scores(real *s, ptrdiff_t k, real scale, const uint8_t *codes, real fill,
+                                      real greatest)
 {
     vec most = vset(greatest);
     vmask nan = visnan(most);
     for (ptrdiff_t i = 0; i < k; i += VL) {
-        const vec score = coded_score(vmul(vload(s + i), vset(scale)), codes, i);
+        const vec score = coded_score(vmul(vload(s + i), vset(scale)), codes, i, fill);
         vstore(s + i, score);
         nan = vmask_or(nan, visnan(score));
         most = vmax(score, most);
@@ -74,11 +73,12 @@ static inline real forward_shift(real max)
     return max == -INFINITY ? 0 : max;
 }
 
-/* s becomes exp(s - max), with a copy in p. Returns the sum. */
-static inline real forward_row_weights(real *s, real *p, ptrdiff_t k, const uint8_t *codes, real max)
+/* s becomes exp(s - max), with a copy in p. Returns the sum. A row is settled above fully_masked. */
+static inline real forward_row_weights(real *s, real *p, ptrdiff_t k, const uint8_t *codes, double fully_masked,
+                                       real max)
 {
     const vec shift = vset(forward_shift(max));
-    const int settled = !(max <= (real)FLOYD_FULLY_MASKED);
+    const int settled = !(max <= fully_masked);
     vsum total = vsum_zero();
     ptrdiff_t i = 0;
     if (!codes) {
@@ -131,13 +131,19 @@ typedef struct backward_row {
     const uint8_t *codes;
 } backward_row;
 
+typedef struct backward_rules {
+    real scale, fill;
+    double fully_masked;
+    int zero_grad;
+} backward_rules;
+
 /*
  * Dividing by the sum is multiplying by its reciprocal, except where the reciprocal would be subnormal or infinite.
  * fully_masked rows keep their masked positions; dS is 0 there all the same where zero_grad says so.
  */
 __attribute__((always_inline)) static inline void backward_chunk(const int count, const int divide,
-                                                                 const backward_row *row, ptrdiff_t k, real scale,
-                                                                 int fully_masked, int zero_grad,
+                                                                 const backward_row *row, ptrdiff_t k,
+                                                                 const backward_rules rules, const int fully_masked,
                                                                  const backward_row_stats *stats)
 {
     const vec zero = vset(0), sum = vset(divide ? stats->sum : 1 / stats->sum);
@@ -147,12 +153,12 @@ __attribute__((always_inline)) static inline void backward_chunk(const int count
     vmask live[ROW_CHUNK], in[ROW_CHUNK]; /* not masked; of some weight */
     FLOYD_UNROLL
     for (int j = 0; j < count; j++) {
-        vec score = vmul(vload(row->s + k + j * VL), vset(scale));
+        vec score = vmul(vload(row->s + k + j * VL), vset(rules.scale));
         in[j] = live[j] = none;
         if (codes) {
             in[j] = live[j] = vmask_equal_bytes(codes + j * VL, FLOYD_LIVE);
             if (fully_masked) {
-                score = coded_score(score, codes, j * VL);
+                score = coded_score(score, codes, j * VL, rules.fill);
                 in[j] = vmask_or(live[j], vmask_equal_bytes(codes + j * VL, FLOYD_MASKED));
             }
         }
@@ -168,31 +174,31 @@ __attribute__((always_inline)) static inline void backward_chunk(const int count
         vstore(row->s + at, weight[j]);
         vstore(row->p + at, weight[j]);
         if (!row->dp) continue;
-        vec dscore = vmul(vmul(weight[j], vsub(vload(row->dp + at), vset(stats->delta))), vset(scale));
-        if (codes) dscore = vselect(zero_grad ? live[j] : in[j], dscore, zero);
+        vec dscore = vmul(vmul(weight[j], vsub(vload(row->dp + at), vset(stats->delta))), vset(rules.scale));
+        if (codes) dscore = vselect(rules.zero_grad ? live[j] : in[j], dscore, zero);
         vstore(row->dp + at, dscore);
         vstore(row->ds + at, dscore);
     }
 }
 
 __attribute__((always_inline)) static inline void backward_row_body(const int divide, const backward_row *row,
-                                                                    ptrdiff_t k, real scale, int zero_grad,
+                                                                    ptrdiff_t k, const backward_rules rules,
                                                                     const backward_row_stats *stats)
 {
-    const int fully_masked = stats->max <= (real)FLOYD_FULLY_MASKED;
+    const int fully_masked = stats->max <= rules.fully_masked;
     ptrdiff_t i = 0;
     for (; i + ROW_CHUNK * VL <= k; i += ROW_CHUNK * VL)
-        backward_chunk(ROW_CHUNK, divide, row, i, scale, fully_masked, zero_grad, stats);
-    for (; i < k; i += VL) backward_chunk(1, divide, row, i, scale, fully_masked, zero_grad, stats);
+        backward_chunk(ROW_CHUNK, divide, row, i, rules, fully_masked, stats);
+    for (; i < k; i += VL) backward_chunk(1, divide, row, i, rules, fully_masked, stats);
 }
 
-static inline void backward_row_run(const backward_row *row, ptrdiff_t k, real scale, int zero_grad,
+static inline void backward_row_run(const backward_row *row, ptrdiff_t k, const backward_rules *rules,
                                     const backward_row_stats *stats)
 {
     if (is_ordinary(stats->sum))
-        backward_row_body(0, row, k, scale, zero_grad, stats);
+        backward_row_body(0, row, k, *rules, stats);
     else
-        backward_row_body(1, row, k, scale, zero_grad, stats);
+        backward_row_body(1, row, k, *rules, stats);
 }
 
 #endif

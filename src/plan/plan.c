@@ -91,7 +91,8 @@ static bool count_tasks(const floyd_problem *p, floyd_plan *plan)
 static bool nothing_to_sum(const floyd_problem *p)
 {
     bool wanted = !p->backward;
-    for (floyd_role role = FLOYD_ROLE_DQ; role < FLOYD_ROLES; role++) wanted |= p->has[role];
+    for (floyd_role role = FLOYD_ROLE_DQ; role <= FLOYD_ROLE_DV2; role++) wanted |= p->has[role];
+    wanted |= p->has[FLOYD_ROLE_DBIAS];
     return !wanted || p->B == 0 || p->H == 0 || p->N == 0 || p->M == 0 || p->K == 0;
 }
 
@@ -102,6 +103,27 @@ static int64_t concurrency(const floyd_problem *p, const floyd_plan *plan)
 }
 
 /* ---- workspace ----------------------------------------------------------------------------------- */
+
+bool floyd_plan_extras(const floyd_problem *p)
+{
+    return p->softmax_cap > 0 || p->dropout > 0 || p->has[FLOYD_ROLE_BIAS] || p->has[FLOYD_ROLE_DBIAS];
+}
+
+floyd_dbias floyd_plan_dbias(const floyd_problem *p)
+{
+    const int64_t *size = p->tensor[FLOYD_ROLE_DBIAS].size;
+    if (!p->has[FLOYD_ROLE_DBIAS]) return FLOYD_DBIAS_NONE;
+    const int summed = (size[2] < p->N) + (size[3] < p->M) + (size[4] < p->K);
+    if (summed < 2) return FLOYD_DBIAS_OUTPUT;
+    return size[4] < p->K ? FLOYD_DBIAS_NM : FLOYD_DBIAS_NK;
+}
+
+/* Heads add to the same dbias: the order is that of one after another. */
+static bool shares_dbias(const floyd_problem *p)
+{
+    const int64_t *size = p->tensor[FLOYD_ROLE_DBIAS].size;
+    return p->has[FLOYD_ROLE_DBIAS] && (size[0] < p->B || size[1] < p->H);
+}
 
 /* Adds count blocks of `bytes` each, aligned; keeps *overflow once anything does not fit. */
 static size_t add(size_t *total, int64_t count, int64_t bytes, bool *overflow)
@@ -134,7 +156,7 @@ static bool lay_out(const floyd_problem *p, floyd_plan *plan)
     return true;
 }
 
-static bool scratch_common(floyd_plan *plan, int64_t n_tiles)
+static bool scratch_common(const floyd_problem *p, floyd_plan *plan, int64_t n_tiles)
 {
     const floyd_layout *l = &plan->layout;
     const int64_t n = plan->n.tile, m = plan->m.tile, real = (int64_t)plan->real;
@@ -147,17 +169,22 @@ static bool scratch_common(floyd_plan *plan, int64_t n_tiles)
     const int64_t rows = 2 * (n * l->ldk + padded(n)); /* of scores */
     s->slab = add(total, most(l->slab_t + FLOYD_PAD * l->ldd, most(l->slab_k, rows)), real, &overflow);
     s->codes = add(total, n * m * l->ldk, 1, &overflow);
+    if (floyd_plan_extras(p)) {
+        s->slope = add(total, l->ldk, real, &overflow);
+        s->row = add(total, l->ldk, real, &overflow);
+        s->keep = add(total, l->ldk + FLOYD_KEEP_MORE, 1, &overflow);
+    }
     return !overflow;
 }
 
-static bool scratch_forward(floyd_plan *plan)
+static bool scratch_forward(const floyd_problem *p, floyd_plan *plan)
 {
     const floyd_layout *l = &plan->layout;
     const int64_t n = plan->n.tile, m = plan->m.tile, real = (int64_t)plan->real;
     const int64_t n_tiles = most(ceil_div(plan->n.tiles, plan->n.parts), 1); /* of the longest part */
     floyd_scratch *s = &plan->scratch;
     size_t *total = &plan->scratch_bytes;
-    bool overflow = !scratch_common(plan, n_tiles);
+    bool overflow = !scratch_common(p, plan, n_tiles);
     s->y = add(total, n_tiles * m * l->slab_m, real, &overflow);
     s->v2_m = add(total, m * l->slab_k, real, &overflow);
     s->max = add(total, n_tiles * m * n, real, &overflow);
@@ -165,13 +192,13 @@ static bool scratch_forward(floyd_plan *plan)
     return !overflow;
 }
 
-static bool scratch_backward(floyd_plan *plan)
+static bool scratch_backward(const floyd_problem *p, floyd_plan *plan)
 {
     const floyd_layout *l = &plan->layout;
     const int64_t n = plan->n.tile, m = plan->m.tile, real = (int64_t)plan->real;
     floyd_scratch *s = &plan->scratch;
     size_t *total = &plan->scratch_bytes;
-    bool overflow = !scratch_common(plan, 1);
+    bool overflow = !scratch_common(p, plan, 1);
     s->dy_m = add(total, m * l->slab_m, real, &overflow);
     s->dq = add(total, m * l->slab_m, real, &overflow);
     s->v2t = add(total, m * l->slab_t, real, &overflow);
@@ -197,14 +224,20 @@ static bool slot_backward(const floyd_problem *p, floyd_plan *plan)
     slot->max = add(total, pairs, real, &overflow);
     slot->sum = add(total, pairs, real, &overflow);
     slot->delta = add(total, pairs, real, &overflow);
-    for (floyd_role role = FLOYD_ROLE_DQ; role < FLOYD_ROLES; role++) {
+    for (floyd_role role = FLOYD_ROLE_DQ; role <= FLOYD_ROLE_DV2; role++) {
         if (!p->has[role] || floyd_plan_own(p, role)) continue;
         const int64_t *size = p->tensor[role].size; /* its product fits: the tensor's extent was checked */
         slot->acc[role] = add(total, size[2] * size[3] * size[4], real, &overflow);
     }
     slot->progress = *total;
     add(total, 2 + n * m + m * k + 2 * n * k, (int64_t)sizeof(int64_t), &overflow);
-    slot->progress_bytes = *total - slot->progress;
+    const floyd_dbias dbias = floyd_plan_dbias(p);
+    if (dbias == FLOYD_DBIAS_NM || dbias == FLOYD_DBIAS_NK) {
+        int64_t face;
+        overflow |= __builtin_mul_overflow(p->N, dbias == FLOYD_DBIAS_NM ? p->M : p->K, &face);
+        slot->dbias = add(total, face, real, &overflow);
+    }
+    slot->cleared_bytes = *total - slot->progress;
     return !overflow;
 }
 
@@ -231,8 +264,10 @@ bool floyd_plan_make(const floyd_problem *p, int threads, floyd_plan *plan)
     if (!count_tasks(p, plan)) return false;
     plan->threads = (int)least(threads, least(plan->tasks, useful_threads(p)));
     plan->slots = (int)least(least(plan->threads, plan->heads), 2 * ceil_div(plan->threads, concurrency(p, plan)));
+    if (shares_dbias(p)) plan->slots = 1;
     if (!lay_out(p, plan)) return false;
-    if (!(p->backward ? scratch_backward(plan) && slot_backward(p, plan) : scratch_forward(plan))) return false;
+    if (!(p->backward ? scratch_backward(p, plan) && slot_backward(p, plan) : scratch_forward(p, plan)))
+        return false;
     size_t total = 0;
     bool overflow = false;
     add(&total, plan->threads, (int64_t)plan->scratch_bytes, &overflow);

@@ -25,15 +25,16 @@ int64_t floyd_axis_length(const floyd_axis *axis, int64_t tile);
 
 /* Buffers of one thread. Offsets in bytes from the thread's scratch. */
 typedef struct floyd_scratch {
-    size_t q_m, dy_m, y, dq, k2t, v2t, k2_m, v2_m, dk2, dv2, s, dp, slab, max, sum, codes;
+    size_t q_m, dy_m, y, dq, k2t, v2t, k2_m, v2_m, dk2, dv2, s, dp, slab, max, sum, codes, slope, row, keep;
 } floyd_scratch;
 
 /* Buffers of one head in flight (backward). Offsets in bytes from the slot. */
 typedef struct floyd_slot {
     size_t max, sum, delta;  /* [N][M] */
     size_t acc[FLOYD_ROLES]; /* an accumulator per gradient that is not its own, contiguous */
-    size_t progress;         /* for the schedule: progress_bytes */
-    size_t progress_bytes;
+    size_t progress;         /* for the schedule; from here on all is 0 when a head begins: */
+    size_t dbias;            /* [N][M] or [N][K], see floyd_plan_dbias */
+    size_t cleared_bytes;
 } floyd_slot;
 
 typedef struct floyd_plan {
@@ -58,5 +59,17 @@ bool floyd_plan_make(const floyd_problem *problem, int threads, floyd_plan *plan
 
 /* True if gradient `role` is summed where it is returned; else it needs an accumulator. */
 bool floyd_plan_own(const floyd_problem *problem, floyd_role role);
+
+/*
+ * Where a tile of dbias is summed. With size 1 along no more than one of N, M and K it goes straight to the output:
+ * every task that touches an element shares a face, so they go in order. Else it is summed per head on a face, in
+ * the slot.
+ */
+typedef enum floyd_dbias { FLOYD_DBIAS_NONE, FLOYD_DBIAS_OUTPUT, FLOYD_DBIAS_NM, FLOYD_DBIAS_NK } floyd_dbias;
+
+floyd_dbias floyd_plan_dbias(const floyd_problem *problem);
+
+/* True if anything of floyd_extras is asked for. */
+bool floyd_plan_extras(const floyd_problem *problem);
 
 #endif

@@ -79,6 +79,7 @@ static floyd_status carry_out(floyd_run *run, void *workspace)
     run->scratch = aligned(workspace);
     run->slots = backward ? run->scratch + (size_t)plan->threads * plan->scratch_bytes : NULL;
     floyd_schedule_start(&run->schedule, run->problem, plan, run->slots);
+    if (run->problem->has[FLOYD_ROLE_DBIAS]) floyd_run_begin_dbias(run);
     floyd_pool_run(&lease, backward ? floyd_run_backward : floyd_run_forward, run);
     const bool cancelled = floyd_schedule_end(&run->schedule);
     if (cancelled)

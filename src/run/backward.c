@@ -33,12 +33,14 @@ static int wanted(const floyd_problem *p)
     int flags = 0;
     for (floyd_role role = FLOYD_ROLE_DQ; role <= FLOYD_ROLE_DV2; role++)
         if (p->has[role]) flags |= FLOYD_DQ << (role - FLOYD_ROLE_DQ);
+    if (p->has[FLOYD_ROLE_DBIAS]) flags |= FLOYD_DBIAS;
     return flags;
 }
 
 static bool wants_dscore(const backward_task *t)
 {
-    return wants(t, FLOYD_ROLE_DQ) || wants(t, FLOYD_ROLE_DK1) || wants(t, FLOYD_ROLE_DK2);
+    return wants(t, FLOYD_ROLE_DQ) || wants(t, FLOYD_ROLE_DK1) || wants(t, FLOYD_ROLE_DK2) ||
+           wants(t, FLOYD_ROLE_DBIAS);
 }
 
 /*
@@ -95,11 +97,12 @@ static void gather_stats(const backward_task *t, floyd_span n)
 static bool rows_live(const backward_task *t, floyd_span n)
 {
     const floyd_plan *plan = t->run->plan;
+    const double fully_masked = floyd_fully_masked(t->run->problem->mask_fill, t->run->problem->fp64);
     for (int64_t i = 0; i < n.length; i++) {
         const char *max = stat(t, plan->slot.max, n.begin + i);
         for (int64_t j = 0; j < t->m.length; j++) {
             const double value = t->run->problem->fp64 ? ((const double *)max)[j] : (double)((const float *)max)[j];
-            if (value <= FLOYD_FULLY_MASKED) return false;
+            if (value <= fully_masked) return false;
         }
     }
     return true;
@@ -146,6 +149,7 @@ static floyd_backward_tile tile_of(const backward_task *t, floyd_span n, bool la
         .k = t->k.length,
         .d = p->D,
         .scale = p->scale,
+        .fill = p->mask_fill,
         .zero_grad = p->zero_grad,
         .wanted = wanted(p),
         .km_first = !t->km_summed,
@@ -202,6 +206,8 @@ static void run_tile(backward_task *t, floyd_span n, bool last)
         skip_tile(t, &tile);
         return;
     }
+    floyd_extras extras;
+    tile.extras = floyd_extras_of(run, t->task->head, n, t->m, t->k, t->scratch, t->slot, &extras);
     run->kernels->backward_tile(&tile);
     t->km_summed = true;
     t->km_merged = tile.km_alone;

@@ -17,7 +17,7 @@ static void bytes_of(double value, floyd_dtype dtype, unsigned char bytes[8])
         memcpy(bytes, &narrow, sizeof narrow);
 }
 
-static void fill(const floyd_tensor *t, double value)
+void floyd_run_fill_tensor(const floyd_tensor *t, double value)
 {
     const size_t size = floyd_dtype_size(t->dtype);
     unsigned char bytes[8];
@@ -26,12 +26,16 @@ static void fill(const floyd_tensor *t, double value)
     for (int64_t a = 0; a < t->size[0]; a++)
         for (int64_t b = 0; b < t->size[1]; b++)
             for (int64_t c = 0; c < t->size[2]; c++)
-                for (int64_t d = 0; d < t->size[3]; d++)
-                    for (int64_t e = 0; e < t->size[4]; e++) {
-                        const int64_t index = a * t->stride[0] + b * t->stride[1] + c * t->stride[2] +
-                                              d * t->stride[3] + e * t->stride[4];
-                        memcpy((char *)t->data + index * (int64_t)size, bytes, size);
+                for (int64_t d = 0; d < t->size[3]; d++) {
+                    const int64_t index = a * t->stride[0] + b * t->stride[1] + c * t->stride[2] + d * t->stride[3];
+                    char *row = (char *)t->data + index * (int64_t)size;
+                    if (value == 0 && t->stride[4] == 1) {
+                        memset(row, 0, (size_t)t->size[4] * size);
+                        continue;
                     }
+                    for (int64_t e = 0; e < t->size[4]; e++)
+                        memcpy(row + e * t->stride[4] * (int64_t)size, bytes, size);
+                }
 }
 
 void floyd_run_fill(const floyd_problem *p)
@@ -40,5 +44,6 @@ void floyd_run_fill(const floyd_problem *p)
     const floyd_role first = p->backward ? FLOYD_ROLE_DQ : FLOYD_ROLE_Y;
     const floyd_role last = p->backward ? FLOYD_ROLE_DV2 : FLOYD_ROLE_SUM;
     for (floyd_role role = first; role <= last; role++)
-        if (p->has[role]) fill(&p->tensor[role], role == FLOYD_ROLE_MAX ? -FLT_MAX : 0);
+        if (p->has[role]) floyd_run_fill_tensor(&p->tensor[role], role == FLOYD_ROLE_MAX ? -FLT_MAX : 0);
+    if (p->has[FLOYD_ROLE_DBIAS]) floyd_run_fill_tensor(&p->tensor[FLOYD_ROLE_DBIAS], 0);
 }

@@ -35,6 +35,7 @@ static floyd_forward_tile tile_of(const forward_task *t, int64_t i)
                                 .m = t->m.length,
                                 .d = t->run->problem->D,
                                 .scale = t->run->problem->scale,
+                                .fill = t->run->problem->mask_fill,
                                 .q_m = at(t, s->q_m, i * m * l->slab_m),
                                 .k2t = at(t, s->k2t, 0),
                                 .v2_m = at(t, s->v2_m, 0),
@@ -83,6 +84,8 @@ static void compute(forward_task *t, floyd_forward_tile *tile, floyd_span n, flo
     tile->km_first = t->imaged_k != k.begin;
     tile->km_alone = tile->km_first && last;
     tile->k = k.length;
+    floyd_extras extras;
+    tile->extras = floyd_extras_of(run, t->head, n, t->m, k, t->scratch, NULL, &extras);
     tile->k1 = floyd_view_of(run->problem, FLOYD_ROLE_K1, t->head, 2, n.begin, 3, k.begin);
     tile->v1 = floyd_view_of(run->problem, FLOYD_ROLE_V1, t->head, 2, n.begin, 3, k.begin);
     tile->k2 = floyd_view_of(run->problem, FLOYD_ROLE_K2, t->head, 3, t->m.begin, 2, k.begin);

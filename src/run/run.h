@@ -22,6 +22,11 @@ void floyd_run_backward(void *user, int thread);
 
 /* Writes the outputs of a problem with nothing to sum; continued ones stay as they are. */
 void floyd_run_fill(const floyd_problem *problem);
+void floyd_run_fill_tensor(const floyd_tensor *tensor, double value);
+
+/* Before anything is added to dbias, and after a head has been (a floyd_schedule's head_done; user is a floyd_run).
+ */
+void floyd_run_begin_dbias(floyd_run *run);
 
 /*
  * Claims tasks and does them, each in the standard floating-point environment; the progress callback, in between,
@@ -63,5 +68,12 @@ typedef struct floyd_spans {
 } floyd_spans;
 
 floyd_spans floyd_mask_split(const floyd_problem *problem, int64_t head, floyd_span n, floyd_span m, floyd_span k);
+
+/*
+ * The extras of one tile, with buffers in this thread's scratch; slot NULL in the forward. Returns extras, or NULL
+ * when the problem asks for none.
+ */
+const floyd_extras *floyd_extras_of(const floyd_run *run, int64_t head, floyd_span n, floyd_span m, floyd_span k,
+                                    char *scratch, char *slot, floyd_extras *extras);
 
 #endif

@@ -48,7 +48,7 @@ bool floyd_schedule_end(floyd_schedule *s)
 static void begin_head(const floyd_schedule *s, const faces *f, int64_t head)
 {
     const floyd_plan *p = s->plan;
-    memset(f->of, 0, p->slot.progress_bytes);
+    memset(f->of, 0, p->slot.cleared_bytes);
     f->of->head = head;
     f->of->left = p->head_tasks;
 }
@@ -112,7 +112,7 @@ static void release(floyd_schedule *s, const floyd_task *task)
     f.km[task->k * p->m.parts + task->m]++;
     f.nk[task->n * p->k.parts + task->k]++;
     f.busy[task->n * p->k.parts + task->k] = 0;
-    f.of->left--;
+    if (--f.of->left == 0 && s->head_done) s->head_done(s->head_done_user, task->head, task->slot);
     while (s->oldest < p->heads) {
         const progress *of = faces_of(s, (int)(s->oldest % p->slots)).of;
         if (of->head != s->oldest || of->left > 0) break;
@@ -145,14 +145,21 @@ static void cancel(floyd_schedule *s)
     pthread_mutex_unlock(&s->lock);
 }
 
-void floyd_schedule_finish(floyd_schedule *s, const floyd_task *task, int thread)
+void floyd_schedule_finish(floyd_schedule *s, const floyd_task *task)
 {
     pthread_mutex_lock(&s->lock);
-    const int64_t done = ++s->done;
+    s->done++;
     if (s->slots) release(s, task);
     pthread_mutex_unlock(&s->lock);
+}
+
+void floyd_schedule_tell(floyd_schedule *s, int thread)
+{
     const floyd_problem *p = s->problem;
     if (thread != 0 || !p->progress) return;
+    pthread_mutex_lock(&s->lock);
+    const int64_t done = s->done;
+    pthread_mutex_unlock(&s->lock);
     s->told = done;
     if (p->progress(p->progress_user, done, s->plan->tasks) != 0) cancel(s);
 }

@@ -34,6 +34,8 @@ typedef struct floyd_schedule {
     int64_t claimed, done, told; /* tasks; told: what the callback last heard */
     int waiting;
     bool cancelled;
+    void (*head_done)(void *user, int64_t head, int slot); /* after a head's last task, before its slot is reused */
+    void *head_done_user;
 } floyd_schedule;
 
 void floyd_schedule_start(floyd_schedule *schedule, const floyd_problem *problem, const floyd_plan *plan,
@@ -44,7 +46,10 @@ bool floyd_schedule_end(floyd_schedule *schedule);
 /* Takes the next task and waits until it may start. False when none is left or the call is cancelled. */
 bool floyd_schedule_claim(floyd_schedule *schedule, floyd_task *task);
 
-/* Says that a claimed task is done; on thread 0, the caller's, it then tells the progress callback. */
-void floyd_schedule_finish(floyd_schedule *schedule, const floyd_task *task, int thread);
+/* Says that a claimed task is done. */
+void floyd_schedule_finish(floyd_schedule *schedule, const floyd_task *task);
+
+/* On thread 0, the caller's, tells the progress callback. */
+void floyd_schedule_tell(floyd_schedule *schedule, int thread);
 
 #endif

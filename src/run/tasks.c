@@ -12,7 +12,8 @@ void floyd_run_tasks(floyd_run *run, int thread,
         floyd_fpenv found;
         floyd_fpenv_enter(&found);
         run_task(run, &task, scratch);
+        floyd_schedule_finish(&run->schedule, &task);
         floyd_fpenv_leave(&found);
-        floyd_schedule_finish(&run->schedule, &task, thread);
+        floyd_schedule_tell(&run->schedule, thread);
     }
 }
