@@ -1,41 +1,22 @@
 # SPDX-License-Identifier: Apache-2.0
-"""libfloydattn through ctypes, which lets other Python threads run during a call: structures, and errors as exceptions."""
+"""libfloydattn through ctypes, which lets other Python threads run during a call: its structures, and errors as exceptions."""
 
 from __future__ import annotations
 
 import ctypes
 import os
+import threading
+from collections.abc import Callable, Mapping, Sequence
 from ctypes.util import find_library
 from pathlib import Path
-from typing import NoReturn
+from struct import Struct
+from typing import NoReturn, Optional
 
 F32, F64, F16, BF16, U8 = range(5)
 REPLACE, ZERO_GRAD = range(2)
 
-
-class Tensor(ctypes.Structure):
-    _fields_ = [("data", ctypes.c_void_p), ("dtype", ctypes.c_int), ("size", ctypes.c_int64 * 5),
-                ("stride", ctypes.c_int64 * 5)]  # fmt: skip
-
-
-class Options(ctypes.Structure):
-    _fields_ = [("struct_size", ctypes.c_size_t), ("threads", ctypes.c_int), ("progress", ctypes.c_void_p),
-                ("progress_user", ctypes.c_void_p)]  # fmt: skip
-
-
-def _tensors(names: str) -> list[tuple[str, type]]:
-    return [(name, ctypes.POINTER(Tensor)) for name in names.split()]
-
-
-class ForwardArgs(ctypes.Structure):
-    _fields_ = [("struct_size", ctypes.c_size_t), ("scale", ctypes.c_double), *_tensors("q k1 v1 k2 v2 mask y max sum"),
-                ("carry", ctypes.c_int)]  # fmt: skip
-
-
-class BackwardArgs(ctypes.Structure):
-    _fields_ = [("struct_size", ctypes.c_size_t), ("scale", ctypes.c_double), *_tensors("q k1 v1 k2 v2 mask"),
-                ("mask_rule", ctypes.c_int), *_tensors("y max sum dy dq dk1 dv1 dk2 dv2"), ("add", ctypes.c_int)]  # fmt: skip
-
+# A tensor as the structure floyd_tensor has it: address, dtype, five sizes, five strides in elements.
+Tensor = tuple[int, int, Sequence[int], Sequence[int]]
 
 # By status of floydattn.h: what kind of exception says it.
 EXCEPTIONS: dict[int, type[Exception]] = {1: ValueError, 2: TypeError, 3: ValueError, 4: OverflowError, 5: ValueError,
@@ -83,29 +64,107 @@ def fail(status: int) -> NoReturn:
     raise EXCEPTIONS.get(status, RuntimeError)(_library.floyd_last_message().decode())
 
 
-class Call:
-    """One forward or backward: its arguments, and the workspace that it needs. Tensors live as long as it does."""
+# ---- calls --------------------------------------------------------------------------------------------
 
-    def __init__(self, kind: str, tensors: dict[str, Tensor], threads: int, **fields: float) -> None:
-        self.args: ctypes.Structure = ForwardArgs() if kind == "forward" else BackwardArgs()
-        self.args.struct_size = ctypes.sizeof(self.args)
-        for name, value in fields.items():
-            setattr(self.args, name, value)
-        for name, tensor in tensors.items():
-            setattr(self.args, name, ctypes.pointer(tensor))
-        self.options = Options(ctypes.sizeof(Options), threads, None, None)
-        self.kind = kind
-        size = ctypes.c_size_t()
-        query = getattr(_library, f"floyd_{kind}_workspace")
-        status = query(ctypes.byref(self.args), ctypes.byref(self.options), ctypes.byref(size))
+_TENSOR = Struct("@Pi5q5q")  # floyd_tensor; native alignment, as in C
+_OPTIONS = Struct("@NiPP")  # floyd_options
+_SIZE = Struct("@N")
+_LETTERS = {"size_t": "N", "double": "d", "int": "i", "uint64_t": "Q", "tensor": "P"}
+
+
+class _Kind:
+    """One of the two operations: the members of its argument structure in order, and its two functions."""
+
+    def __init__(self, name: str, members: str) -> None:
+        pairs = [member.split(":") for member in members.split()]
+        self.tensors = [name for name, kind in pairs if kind == "tensor"]
+        self.names = [name for name, _ in pairs][1:]
+        self.none = dict.fromkeys(self.names, 0)
+        self.args = Struct("@" + "".join(_LETTERS[kind] for _, kind in pairs))
+        self.query = getattr(_library, f"floyd_{name}_workspace")
+        self.query.argtypes = [ctypes.c_void_p] * 3
+        self.run = getattr(_library, f"floyd_{name}")
+        self.run.argtypes = [ctypes.c_void_p] * 3 + [ctypes.c_size_t]
+        self.options_at = _aligned(self.args.size)
+        self.bytes_at = _aligned(self.options_at + _OPTIONS.size)
+        self.first_tensor_at = _aligned(self.bytes_at + _SIZE.size)
+        step = _aligned(_TENSOR.size)
+        self.tensor_at = {name: self.first_tensor_at + i * step for i, name in enumerate(self.tensors)}
+        self.total = self.first_tensor_at + step * len(self.tensors)
+
+
+def _aligned(offset: int) -> int:
+    return -(-offset // 16) * 16
+
+
+_OPERANDS = "q:tensor k1:tensor v1:tensor k2:tensor v2:tensor mask:tensor"
+_EXTRAS = "bias:tensor softmax_cap:double mask_fill:double dropout:double seed:uint64_t"
+_STATE = "y:tensor max:tensor sum:tensor"
+_GRADIENTS = "dq:tensor dk1:tensor dv1:tensor dk2:tensor dv2:tensor"
+FORWARD = _Kind("forward", f"struct_size:size_t scale:double {_OPERANDS} {_STATE} carry:int {_EXTRAS}")
+BACKWARD = _Kind("backward", f"struct_size:size_t scale:double {_OPERANDS} mask_rule:int {_STATE} dy:tensor {_GRADIENTS} "
+                             f"add:int {_EXTRAS} dbias:tensor")  # fmt: skip
+
+
+class _Frame:
+    """Memory for the structures of one call."""
+
+    def __init__(self, size: int) -> None:
+        self.bytes = bytearray(size)
+        self._view = (ctypes.c_char * size).from_buffer(self.bytes)
+        self.address = ctypes.addressof(self._view)
+
+
+class _Frames(threading.local):
+    """Frames that no call of this thread uses now."""
+
+    def __init__(self) -> None:
+        self.free: list[_Frame] = []
+
+
+_frames = _Frames()
+
+
+def call(
+    kind: _Kind,
+    tensors: Mapping[str, Tensor],
+    fields: Mapping[str, float],
+    threads: int,
+    workspace: Callable[[int], tuple[int, object]],
+) -> None:
+    """
+    Runs one operation. Members that neither tensors nor fields have are NULL or 0. workspace(bytes) gives the address of as many
+    bytes, and what keeps them alive.
+    """
+    frame = _frames.free.pop() if _frames.free else _Frame(BACKWARD.total)
+    try:
+        _fill(frame, kind, tensors, fields, threads)
+        base, options = frame.address, frame.address + kind.options_at
+        status = kind.query(base, options, base + kind.bytes_at)
+        if not status:
+            size = _SIZE.unpack_from(frame.bytes, kind.bytes_at)[0]
+            address, owner = workspace(size)
+            status = kind.run(base, options, address, size)
+            del owner
         if status:
             fail(status)
-        self.bytes = size.value
+    finally:
+        _frames.free.append(frame)
 
-    def run(self, workspace: int) -> None:
-        """workspace: the address of self.bytes bytes."""
-        function = getattr(_library, f"floyd_{self.kind}")
-        status = function(ctypes.byref(self.args), ctypes.byref(self.options), ctypes.c_void_p(workspace),
-                          ctypes.c_size_t(self.bytes))  # fmt: skip
-        if status:
-            fail(status)
+
+def _fill(frame: _Frame, kind: _Kind, tensors: Mapping[str, Tensor], fields: Mapping[str, float], threads: int) -> None:
+    memory, base = frame.bytes, frame.address
+    values: dict[str, float] = {**kind.none, **fields}
+    for name, (address, dtype, size, stride) in tensors.items():
+        at = kind.tensor_at[name]
+        _TENSOR.pack_into(memory, at, address, dtype, *size, *stride)
+        values[name] = base + at
+    kind.args.pack_into(memory, 0, kind.args.size, *values.values())
+    _OPTIONS.pack_into(memory, kind.options_at, _OPTIONS.size, threads, 0, 0)
+
+
+def threads_of(threads: Optional[int]) -> int:
+    """The member `threads` of floyd_options, checked."""
+    if not isinstance(threads, int) or not 0 <= threads < 2**31:
+        raise ValueError(f"threads is {threads!r}; it needs 0, the default, or a number of threads")
+    return threads

@@ -16,7 +16,6 @@ been written. Other Python threads run during a call.
 
 from __future__ import annotations
 
-import ctypes
 import math
 from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple, Optional
@@ -30,6 +29,7 @@ Array = npt.NDArray[Any]
 
 GRADIENTS = ("dq", "dk1", "dv1", "dk2", "dv2")
 _RULES = {"replace": _native.REPLACE, "zero_grad": _native.ZERO_GRAD}
+_MASKS = {"bool": _native.U8, "uint8": _native.U8}
 _DTYPES = {"float32": _native.F32, "float64": _native.F64, "float16": _native.F16, "bfloat16": _native.BF16}
 
 
@@ -47,6 +47,7 @@ class Gradients(NamedTuple):
     dv1: Optional[Array]
     dk2: Optional[Array]
     dv2: Optional[Array]
+    dbias: Optional[Array] = None
 
 
 def _checked(name: str, value: object, axes: int) -> Array:
@@ -64,8 +65,12 @@ def _in_elements(array: Array) -> bool:
 
 
 def _tensor(array: Array, dtype: int) -> _native.Tensor:
-    strides = [stride // array.itemsize for stride in array.strides]
-    return _native.Tensor(array.ctypes.data, dtype, (ctypes.c_int64 * 5)(*array.shape), (ctypes.c_int64 * 5)(*strides))
+    return (array.ctypes.data, dtype, array.shape, [stride // array.itemsize for stride in array.strides])
+
+
+def _workspace(size: int) -> tuple[int, object]:
+    memory = np.empty(size, np.uint8)
+    return memory.ctypes.data, memory
 
 
 class _Arguments:
@@ -96,43 +101,46 @@ class _Arguments:
         self._put(name, array if axes == 5 else array[..., None], _DTYPES[array.dtype.name])
         return array
 
-    def take_mask(self, mask: object, shape: tuple[int, ...]) -> None:
-        if mask is None:
-            return
-        if not isinstance(mask, np.ndarray):
-            raise TypeError(f"mask is a {type(mask).__name__}; it needs to be a NumPy array")
-        if mask.dtype not in (np.bool_, np.uint8):
-            raise TypeError(f"mask has dtype {mask.dtype}; it needs bool or uint8, True where a pivot takes no part")
-        try:
-            full = np.broadcast_to(mask, shape)
-        except ValueError:
-            raise ValueError(f"mask has shape {mask.shape}; it needs one that broadcasts to {shape}") from None
-        self._put("mask", full, _native.U8)
+    def take_scores(self, name: str, value: object, dtypes: Mapping[str, int], shape: tuple[int, ...]) -> Optional[Array]:
+        """The mask or bias, with the leading axes that it lacks."""
+        if value is None:
+            return None
+        if not isinstance(value, np.ndarray):
+            raise TypeError(f"{name} is a {type(value).__name__}; it needs to be a NumPy array")
+        if value.dtype.name not in dtypes or not value.dtype.isnative:
+            raise TypeError(f"{name} has dtype {value.dtype}; it needs {' or '.join(dtypes)} in native byte order")
+        full = value.reshape((1,) * (5 - value.ndim) + value.shape) if value.ndim < 5 else value
+        if full.ndim != 5 or any(size not in (1, whole) for size, whole in zip(full.shape, shape)):
+            raise ValueError(f"{name} has shape {value.shape}; it needs one that broadcasts to {shape}")
+        held = full if _in_elements(full) else np.ascontiguousarray(full)
+        self._put(name, held, dtypes[value.dtype.name])
+        return full
 
-    def run(self, kind: str, threads: int, **fields: float) -> None:
-        call = _native.Call(kind, self.tensors, _checked_threads(threads), **fields)
-        workspace = np.empty(call.bytes, np.uint8)
-        call.run(workspace.ctypes.data)
-
-
-def _checked_threads(threads: int) -> int:
-    if not isinstance(threads, int) or not 0 <= threads < 2**31:
-        raise ValueError(f"threads is {threads!r}; it needs 0, the default, or a number of threads")
-    return threads
+    def run(self, kind: Any, threads: int, **fields: float) -> None:
+        _native.call(kind, self.tensors, fields, _native.threads_of(threads), _workspace)
 
 
-def _scale(scale: Optional[float], D: int) -> float:
-    return float(scale) if scale is not None else 1 / math.sqrt(2 * max(D, 1))
-
-
-def _take_operands(arguments: _Arguments, q: Array, k1: Array, v1: Array, k2: Array, v2: Array, mask: object) -> Array:
+def _take_operands(arguments: _Arguments, q: Array, k1: Array, v1: Array, k2: Array, v2: Array, mask: object,
+                   bias: object) -> tuple[Array, Optional[Array]]:  # fmt: skip
+    """q, and the bias with five axes."""
     q = arguments.take("q", q)
     k1 = arguments.take("k1", k1)
     arguments.take("v1", v1)
     arguments.take("k2", k2)
     arguments.take("v2", v2)
-    arguments.take_mask(mask, (*q.shape[:4], k1.shape[3]))
-    return q
+    scores = (*q.shape[:4], k1.shape[3])
+    arguments.take_scores("mask", mask, _MASKS, scores)
+    return q, arguments.take_scores("bias", bias, _DTYPES, scores)
+
+
+def _numbers(scale: Optional[float], D: int, softmax_cap: float, mask_fill: Optional[float], dropout: float,
+             seed: int) -> dict[str, float]:  # fmt: skip
+    if not isinstance(seed, int) or not 0 <= seed < 2**64:
+        raise ValueError(f"seed is {seed!r}; it needs a whole number from 0 to 2**64 - 1")
+    # To the library a fill of 0 is none; the smallest number stands for it.
+    fill = 0.0 if mask_fill is None else mask_fill or 5e-324
+    return {"scale": float(scale) if scale is not None else 1 / math.sqrt(2 * max(D, 1)), "softmax_cap": softmax_cap,
+            "mask_fill": fill, "dropout": dropout, "seed": seed}  # fmt: skip
 
 
 def forward(
@@ -144,6 +152,11 @@ def forward(
     mask: Optional[Array] = None,
     *,
     scale: Optional[float] = None,
+    bias: Optional[Array] = None,
+    softmax_cap: float = 0.0,
+    mask_fill: Optional[float] = None,
+    dropout: float = 0.0,
+    seed: int = 0,
     out: Optional[tuple[Array, Array, Array]] = None,
     carry: bool = False,
     threads: int = 0,
@@ -151,12 +164,13 @@ def forward(
     """
     y, and max and sum of each row, which backward() needs.
 
-    scale: 1/sqrt(2D) unless given. out: (y, max, sum) to write to; y has q's dtype or float32, max and sum float32 (float64
+    scale: 1/sqrt(2D) unless given. bias, of q's dtype or float32 (float64), is added to the scores and broadcast as the mask is;
+    softmax_cap, mask_fill, dropout and seed are as floydattn.h has them. out: (y, max, sum) to write to; y has q's dtype or float32, max and sum float32 (float64
     beside float64). carry: out holds the state of an earlier call over other pivots, which is continued; y is then float32
     (float64), and sum = 0 is the state to start from. threads: 0 is as many as floydattn.h says.
     """
     arguments = _Arguments()
-    q = _take_operands(arguments, q, k1, v1, k2, v2, mask)
+    q, _ = _take_operands(arguments, q, k1, v1, k2, v2, mask, bias)
     if out is None:
         if carry:
             raise ValueError("carry is set and out is None; it needs the state to continue: y, max and sum")
@@ -165,7 +179,7 @@ def forward(
     if not isinstance(out, tuple) or len(out) != 3:
         raise TypeError("out needs to be a tuple of three arrays: y, max and sum")
     result = Forward(arguments.give("y", out[0]), arguments.give("max", out[1], 4), arguments.give("sum", out[2], 4))
-    arguments.run("forward", threads, scale=_scale(scale, q.shape[4]), carry=int(carry))
+    arguments.run(_native.FORWARD, threads, carry=int(carry), **_numbers(scale, q.shape[4], softmax_cap, mask_fill, dropout, seed))
     return result
 
 
@@ -182,6 +196,11 @@ def backward(
     mask: Optional[Array] = None,
     *,
     scale: Optional[float] = None,
+    bias: Optional[Array] = None,
+    softmax_cap: float = 0.0,
+    mask_fill: Optional[float] = None,
+    dropout: float = 0.0,
+    seed: int = 0,
     mask_rule: str = "zero_grad",
     wanted: Iterable[str] = GRADIENTS,
     out: Optional[Mapping[str, Array]] = None,
@@ -192,28 +211,32 @@ def backward(
     The gradients of the arguments of forward(), from its results, which are taken as they are given.
 
     mask_rule: in rows that are masked throughout, "zero_grad" makes dS 0 (FloydNet's masked_fill) and "replace" lets the formula
-    stand (CANN). wanted: names of the gradients to compute; those in out are, too. out: arrays to write to, by name, of the
-    operand's dtype or float32. add: gradients are added to what out holds, in float32 (float64).
+    stand (CANN). wanted: names of the gradients to compute, "dbias" among them where there is a bias; those in out are, too. out:
+    arrays to write to, by name, of the operand's dtype or float32; dbias has the bias's shape with five axes, and is float32
+    (float64). add: gradients are added to what out holds, in float32 (float64).
     """
     arguments = _Arguments()
-    q = _take_operands(arguments, q, k1, v1, k2, v2, mask)
+    q, bias = _take_operands(arguments, q, k1, v1, k2, v2, mask, bias)
     arguments.take("dy", dy)
     arguments.take("y", y)
     arguments.take("max", max, 4)
     arguments.take("sum", sum, 4)
     if mask_rule not in _RULES:
         raise ValueError(f"mask_rule is {mask_rule!r}; it needs 'zero_grad' or 'replace'")
-    of = dict(zip(GRADIENTS, (q, k1, v1, k2, v2)))
+    of = dict(zip(GRADIENTS, ((t.shape, t.dtype) for t in (q, k1, v1, k2, v2))))
+    if bias is not None:
+        of["dbias"] = (bias.shape, np.dtype(np.float64 if q.dtype == np.float64 else np.float32))
     given = dict(out or {})
     names = list(dict.fromkeys([*wanted, *given]))
     for name in names:
         if name not in of:
-            raise ValueError(f"there is no gradient {name!r}; there are {', '.join(GRADIENTS)}")
+            raise ValueError(f"there is no gradient {name!r}; there are {', '.join(of)}")
         if name not in given:
             if add:
                 raise ValueError(f"add is set and out has no {name}; it needs what is added to")
-            given[name] = np.empty(of[name].shape, of[name].dtype)
+            given[name] = np.empty(*of[name])
         arguments.give(name, given[name])
     rule = _RULES[mask_rule]
-    arguments.run("backward", threads, scale=_scale(scale, q.shape[4]), mask_rule=rule, add=int(add))
-    return Gradients(*(given.get(name) for name in GRADIENTS))
+    arguments.run(_native.BACKWARD, threads, mask_rule=rule, add=int(add),
+                  **_numbers(scale, q.shape[4], softmax_cap, mask_fill, dropout, seed))  # fmt: skip
+    return Gradients(*(given.get(name) for name in Gradients._fields))
