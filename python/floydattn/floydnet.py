@@ -38,21 +38,29 @@ def pivotal_attention(
     """
     q_ik [B,H,I,K,D]; k_ij, v_ij [B,H,I,J,D]; k_jk, v_jk [B,H,J,K,D]; returns [B,H,I,K,D]. Attends over j.
 
-    attn_mask: broadcast to [B,H,I,K,J]. Boolean: True where j takes no part, its score becoming -inf (the argument). Else it is added
-    to the scores, and gets a gradient if it needs one. dropout: see floyd_attention(). scale: 1/sqrt(2D) unless given.
+    attn_mask: broadcast to [B,H,I,K,J]. Boolean: True where j takes no part, its score becoming -inf (the argument). Else it is
+    added to the scores, and gets a gradient if it needs one. dropout: see floyd_attention(). scale: 1/sqrt(2D) unless given.
     softmax_cap: if positive, scores S become cap * tanh(S / cap) before the mask.
 
     Raises TypeError or ValueError that names the argument.
     """
     is_mask = isinstance(attn_mask, Tensor) and attn_mask.dtype == torch.bool
     mask, bias = (attn_mask, None) if is_mask else (None, attn_mask)
-    if isinstance(bias, Tensor) and isinstance(q_ik, Tensor) and bias.dtype != q_ik.dtype:
+    if isinstance(bias, Tensor) and isinstance(q_ik, Tensor) and bias.dtype != q_ik.dtype and not bias.is_complex():
         bias = bias.to(_operator.accumulator(q_ik.dtype))
     _checks.check(_NAMES, q_ik, k_ij, v_ij, k_jk, v_jk, mask, bias)
+    _check_numbers(inf, softmax_cap)
     # To the library a fill of 0 is none; the smallest number stands for it.
     y, _, _ = attend(q_ik, k_ij, v_ij, k_jk, v_jk, mask, bias, scale, max(softmax_cap, 0.0), -inf or 5e-324, dropout,
                      _native.ZERO_GRAD, 1)  # fmt: skip
     return y
+
+
+def _check_numbers(inf: float, softmax_cap: float) -> None:
+    _checks.check_number("inf", inf)
+    if math.isnan(inf):
+        raise ValueError("inf is nan; it needs to be a number")
+    _checks.check_number("softmax_cap", softmax_cap)
 
 
 # ---- three indices -------------------------------------------------------------------------------------
@@ -84,23 +92,25 @@ def pivotal_attention3(
     """
     edges = (k_pjk, k_ipk, k_ijp, v_pjk, v_ipk, v_ijp)
     _check3(q_ijk, edges, attn_mask)
+    _check_numbers(inf, softmax_cap)
     _checks.check_numbers(max(softmax_cap, 0.0), dropout)
     B, H, I, J, K, D = q_ijk.shape
     P = k_pjk.shape[2]
     if scale is None:
         scale = 1 / math.sqrt(3 * max(D, 1))
+    _checks.check_number("scale", scale)
     step = max(1, _SCORES // max(1, B * H * J * K * P))
     if attn_mask is not None:
         attn_mask = attn_mask.view((1,) * (6 - attn_mask.dim()) + attn_mask.shape)
     parts = []
-    for first in range(0, I, step):
+    for first in range(0, max(I, 1), step):
         rows = slice(first, first + step)
         mask = attn_mask if attn_mask is None or attn_mask.shape[2] == 1 else attn_mask[:, :, rows]
         numbers = (dropout, scale, inf, softmax_cap)
         part = checkpoint(_some_rows, q_ijk[:, :, rows], k_pjk, k_ipk[:, :, rows], k_ijp[:, :, rows], v_pjk,
                           v_ipk[:, :, rows], v_ijp[:, :, rows], mask, numbers, use_reentrant=False)  # fmt: skip
         parts.append(part)
-    return torch.cat(parts, dim=2) if parts else q_ijk.new_empty(q_ijk.shape)
+    return torch.cat(parts, dim=2)
 
 
 def _check3(q: Tensor, edges: tuple[Tensor, ...], mask: Optional[Tensor]) -> None:

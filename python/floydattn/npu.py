@@ -36,6 +36,7 @@ def npu_fused_floyd_attention(
     not 0 where a pivot takes no part. Raises TypeError or ValueError that names the argument.
     """
     _checks.check(_NAMES, query_ik, key_ij, value_ij, key_jk, value_jk, atten_mask, None)
+    _checks.check_number("scale_value", scale_value)
     y, greatest, total = attend(query_ik, key_ij, value_ij, key_jk, value_jk, atten_mask, None, scale_value, 0.0, 0.0, 0.0,
                                 _native.REPLACE, _COPIES)  # fmt: skip
     return greatest, total, y
@@ -57,6 +58,7 @@ def npu_fused_floyd_attention_backward(
 ) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
     """The gradients of query_ik, key_ij, value_ij, key_jk and value_jk, from the forward's results as they are given."""
     _checks.check(_NAMES, query_ik, key_ij, value_ij, key_jk, value_jk, atten_mask, None)
+    _checks.check_number("scale_value", scale_value)
     _checks.check_rows(("grad_output", "attention_out", "softmax_max", "softmax_sum"),
                        (grad_output, attention_out, softmax_max, softmax_sum), query_ik)  # fmt: skip
     dq, dk_ij, dv_ij, dk_jk, dv_jk = _operator.backward(

@@ -133,14 +133,21 @@ def _take_operands(arguments: _Arguments, q: Array, k1: Array, v1: Array, k2: Ar
     return q, arguments.take_scores("bias", bias, _DTYPES, scores)
 
 
+def _number(name: str, value: object) -> float:
+    if not isinstance(value, (int, float, np.integer, np.floating)):
+        raise TypeError(f"{name} is a {type(value).__name__}; it needs to be a number")
+    return float(value)
+
+
 def _numbers(scale: Optional[float], D: int, softmax_cap: float, mask_fill: Optional[float], dropout: float,
              seed: int) -> dict[str, float]:  # fmt: skip
-    if not isinstance(seed, int) or not 0 <= seed < 2**64:
+    if not isinstance(seed, (int, np.integer)) or not 0 <= seed < 2**64:
         raise ValueError(f"seed is {seed!r}; it needs a whole number from 0 to 2**64 - 1")
     # To the library a fill of 0 is none; the smallest number stands for it.
-    fill = 0.0 if mask_fill is None else mask_fill or 5e-324
-    return {"scale": float(scale) if scale is not None else 1 / math.sqrt(2 * max(D, 1)), "softmax_cap": softmax_cap,
-            "mask_fill": fill, "dropout": dropout, "seed": seed}  # fmt: skip
+    fill = 0.0 if mask_fill is None else _number("mask_fill", mask_fill) or 5e-324
+    return {"scale": 1 / math.sqrt(2 * max(D, 1)) if scale is None else _number("scale", scale),
+            "softmax_cap": _number("softmax_cap", softmax_cap), "mask_fill": fill, "dropout": _number("dropout", dropout),
+            "seed": int(seed)}  # fmt: skip
 
 
 def forward(
@@ -165,9 +172,9 @@ def forward(
     y, and max and sum of each row, which backward() needs.
 
     scale: 1/sqrt(2D) unless given. bias, of q's dtype or float32 (float64), is added to the scores and broadcast as the mask is;
-    softmax_cap, mask_fill, dropout and seed are as floydattn.h has them. out: (y, max, sum) to write to; y has q's dtype or float32, max and sum float32 (float64
-    beside float64). carry: out holds the state of an earlier call over other pivots, which is continued; y is then float32
-    (float64), and sum = 0 is the state to start from. threads: 0 is as many as floydattn.h says.
+    softmax_cap, mask_fill, dropout and seed are as floydattn.h has them. out: (y, max, sum) to write to; y has q's dtype or
+    float32, max and sum float32 (float64 beside float64). carry: out holds the state of an earlier call over other pivots, which
+    is continued; y is then float32 (float64), and sum = 0 is the state to start from. threads: 0 is as many as floydattn.h says.
     """
     arguments = _Arguments()
     q, _ = _take_operands(arguments, q, k1, v1, k2, v2, mask, bias)

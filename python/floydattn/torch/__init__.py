@@ -53,7 +53,7 @@ def floyd_attention(
     Raises TypeError or ValueError that names the argument.
     """
     _checks.check(("q", "k1", "v1", "k2", "v2", "mask", "bias"), q, k1, v1, k2, v2, mask, bias)
-    if mask_rule not in _RULES:
+    if not isinstance(mask_rule, str) or mask_rule not in _RULES:
         raise ValueError(f"mask_rule is {mask_rule!r}; it needs 'zero_grad' or 'replace'")
     y, _, _ = attend(q, k1, v1, k2, v2, mask, bias, scale, softmax_cap, 0.0, dropout, _RULES[mask_rule], 1)
     return y
@@ -67,6 +67,8 @@ def attend(
     _checks.check_numbers(softmax_cap, dropout)
     if scale is None:
         scale = 1 / math.sqrt(2 * max(q.shape[4], 1))
-    seed = torch.randint(-(2**63), 2**63 - 1, ()) if dropout > 0 else None
+    _checks.check_number("scale", scale)
+    # 21! > 2**64, and of PyTorch's generators this is one that Inductor calls: compiled code draws the same pattern.
+    seed = torch.randperm(21) if dropout > 0 else None
     return _derivatives.differentiable(
         q, k1, v1, k2, v2, mask, bias, seed, scale, softmax_cap, mask_fill, dropout, mask_rule, copies)  # fmt: skip

@@ -33,9 +33,9 @@ def check(names: Sequence[str], q: Tensor, k1: Tensor, v1: Tensor, k2: Tensor, v
             _refuse_kind(names[5], mask, "a tensor of bool or uint8, True where a pivot takes no part")
         _check_scores(names[5], mask, q, (B, H, N, M, K))
     if bias is not None:
-        accumulator = torch.float64 if q.dtype == torch.float64 else torch.float32
-        if not isinstance(bias, Tensor) or bias.dtype not in (q.dtype, accumulator):
-            _refuse_kind(names[6], bias, f"a tensor of {q.dtype} or {accumulator}")
+        dtypes = _bias_dtypes(q)
+        if not isinstance(bias, Tensor) or bias.dtype not in dtypes:
+            _refuse_kind(names[6], bias, _tensor_of(dtypes))
         _check_scores(names[6], bias, q, (B, H, N, M, K))
 
 
@@ -61,16 +61,27 @@ def _check_kinds(names: Sequence[str], operands: Sequence[Tensor]) -> None:
             raise TypeError(f"{name} is a {type(t).__name__}; it needs to be a torch.Tensor")
         if t.dtype not in _OPERAND_DTYPES:
             raise TypeError(f"{name} has dtype {t.dtype}; it needs float16, bfloat16, float32 or float64")
-        if t.dtype != first.dtype and not torch.is_autocast_enabled("cpu"):
+        if t.dtype != first.dtype and not _autocast_makes_alike(t.dtype, first.dtype):
             raise TypeError(f"{name} has dtype {t.dtype}; it needs {first.dtype}, as {names[0]} has it")
-        if t.layout != torch.strided:
-            raise TypeError(f"{name} has layout {t.layout}; it needs torch.strided")
+        _check_place(name, t, first)
         if t.dim() != 5:
             raise ValueError(f"{name} has shape {tuple(t.shape)}; it needs 5 axes")
-        _check_device(name, t, first)
 
 
-def _check_device(name: str, t: Tensor, first: Tensor) -> None:
+def _autocast_makes_alike(*dtypes: torch.dtype) -> bool:
+    return torch.is_autocast_enabled("cpu") and torch.float64 not in dtypes
+
+
+def _bias_dtypes(q: Tensor) -> tuple[torch.dtype, ...]:
+    if q.dtype == torch.float64:
+        return (torch.float64,)
+    halves = (torch.float16, torch.bfloat16) if torch.is_autocast_enabled("cpu") else ()
+    return (q.dtype, torch.float32, *halves)
+
+
+def _check_place(name: str, t: Tensor, first: Tensor) -> None:
+    if t.layout != torch.strided:
+        raise TypeError(f"{name} has layout {t.layout}; it needs torch.strided")
     if t.device.type not in ("cpu", "meta"):
         raise NotImplementedError(f"{name} is on {t.device}; floydattn computes on the CPU and needs it there")
     if t.device != first.device:
@@ -78,7 +89,7 @@ def _check_device(name: str, t: Tensor, first: Tensor) -> None:
 
 
 def _check_scores(name: str, t: Tensor, q: Tensor, shape: tuple[int, ...]) -> None:
-    _check_device(name, t, q)
+    _check_place(name, t, q)
     axes = shape[5 - t.dim() :] if t.dim() <= 5 else ()
     if t.dim() > 5 or any(size != 1 and size != full for size, full in zip(t.shape, axes)):
         raise ValueError(f"{name} has shape {tuple(t.shape)}; it needs one that broadcasts to [B,H,N,M,K] = {shape}")
@@ -90,17 +101,30 @@ def check_rows(names: Sequence[str], rows: Sequence[Tensor], q: Tensor) -> None:
     for i, (name, t) in enumerate(zip(names, rows)):
         dtypes = (q.dtype, accumulator) if i < 2 else (accumulator,)
         if not isinstance(t, Tensor) or t.dtype not in dtypes:
-            _refuse_kind(name, t, "a tensor of " + " or ".join(map(str, dict.fromkeys(dtypes))))
-        _check_device(name, t, q)
+            _refuse_kind(name, t, _tensor_of(dtypes))
+        _check_place(name, t, q)
         if t.dim() != 5 or t.shape[:4] != q.shape[:4] or (t.shape[4] != q.shape[4] if i < 2 else t.shape[4] < 1):
             raise ValueError(f"{name} has shape {tuple(t.shape)}; it needs {tuple(q.shape) if i < 2 else (*q.shape[:4], 8)}")
 
 
+def check_number(name: str, value: object) -> None:
+    if torch.compiler.is_compiling():  # numbers may be symbols
+        return
+    if isinstance(value, complex) or not hasattr(value, "__float__"):
+        raise TypeError(f"{name} is a {type(value).__name__}; it needs to be a number")
+
+
 def check_numbers(softmax_cap: float, dropout: float) -> None:
+    check_number("softmax_cap", softmax_cap)
     if not 0 <= softmax_cap < math.inf:
         raise ValueError(f"softmax_cap is {softmax_cap}; it needs 0, which is none, or a positive number")
+    check_number("dropout", dropout)
     if not 0 <= dropout <= 1:
         raise ValueError(f"dropout is {dropout}; it needs a probability from 0 to 1")
+
+
+def _tensor_of(dtypes: Sequence[torch.dtype]) -> str:
+    return "a tensor of " + " or ".join(map(str, dict.fromkeys(dtypes)))
 
 
 def _refuse_kind(name: str, value: object, need: str) -> NoReturn:

@@ -11,8 +11,9 @@ from typing import Any, Optional
 
 import torch
 from torch import Tensor
+from torch.autograd import forward_ad
 
-from . import _operator
+from . import _operator, _vmap
 from ._operator import backward, forward, library
 
 _below_autograd = torch._C._AutoDispatchBelowAutograd
@@ -23,8 +24,6 @@ def _needs_grad(tensors: Sequence[Any]) -> bool:
 
 
 class _Forward(torch.autograd.Function):
-    generate_vmap_rule = True
-
     @staticmethod
     def forward(*args: Any) -> tuple[Tensor, Tensor, Tensor]:
         with _below_autograd():
@@ -50,10 +49,12 @@ class _Forward(torch.autograd.Function):
         bias = saved[6]
         return (dq, dk1, dv1, dk2, dv2, None, dbias if dbias is None else dbias.to(bias.dtype), *(None,) * 7)
 
+    @staticmethod
+    def vmap(info: Any, in_dims: tuple[Optional[int], ...], *args: Any) -> Any:
+        return _vmap.forward_vmap(differentiable, info, in_dims, *args)
+
 
 class _Backward(torch.autograd.Function):
-    generate_vmap_rule = True
-
     @staticmethod
     def forward(*args: Any) -> tuple[Tensor, ...]:
         with _below_autograd():
@@ -74,7 +75,8 @@ class _Backward(torch.autograd.Function):
         given = operands if bias is None else [*operands, bias]
 
         def value(*t: Tensor) -> Tensor:
-            return composed(t[:5], mask, t[5] if len(t) > 5 else None, scale, softmax_cap, mask_fill)
+            with torch.autocast("cpu", enabled=False):
+                return composed(t[:5], mask, t[5] if len(t) > 5 else None, scale, softmax_cap, mask_fill)
 
         def gradients(dy: Tensor, *t: Tensor) -> list[Tensor]:
             found = torch.func.vjp(value, *t)[1](dy)
@@ -82,6 +84,11 @@ class _Backward(torch.autograd.Function):
 
         seconds: Sequence[Tensor] = torch.func.vjp(gradients, dy, *given)[1](list(above))
         return (*seconds[:6], None, seconds[6] if bias is not None else None, *(None,) * 10)
+
+    @staticmethod
+    def vmap(info: Any, in_dims: tuple[Optional[int], ...], *args: Any) -> Any:
+        found, dims = _vmap.backward_vmap(_gradients, info, in_dims, *args)
+        return tuple(found), tuple(dims)
 
 
 _apply_forward: Any = _Forward.apply
@@ -108,8 +115,13 @@ def composed(operands: Sequence[Tensor], mask: Optional[Tensor], bias: Optional[
 
 def differentiable(*args: Any) -> tuple[Tensor, Tensor, Tensor]:
     """The operator forward. Transforms of torch.func see autograd functions where they are called, not below an operator."""
-    function = _apply_forward if torch._C._are_functorch_transforms_active() else forward
-    result: tuple[Tensor, Tensor, Tensor] = function(*args)
+    result: tuple[Tensor, Tensor, Tensor]
+    if not torch._C._are_functorch_transforms_active():
+        result = forward(*args)
+    elif torch.is_autocast_enabled("cpu"):
+        result = _operator.call_autocast(_apply_forward, *args)
+    else:
+        result = _apply_forward(*args)
     return result
 
 
@@ -119,7 +131,16 @@ def _gradients(*args: Any) -> Sequence[Tensor]:
     return result
 
 
+def _refuse_tangents(tensors: Sequence[Any]) -> None:
+    """Without this a forward-mode derivative would be 0 and nobody would know."""
+    if forward_ad._current_level >= 0:
+        for t in tensors:
+            if isinstance(t, Tensor) and forward_ad.unpack_dual(t).tangent is not None:
+                raise NotImplementedError("Floyd attention has no forward-mode derivatives, only reverse-mode ones")
+
+
 def _forward_autograd(*args: Any) -> Any:
+    _refuse_tangents(args[:8])
     if _needs_grad(args[:8]):
         return _apply_forward(*args)
     with _below_autograd():
@@ -127,6 +148,7 @@ def _forward_autograd(*args: Any) -> Any:
 
 
 def _backward_autograd(*args: Any) -> Any:
+    _refuse_tangents(args[:12])
     if _needs_grad(args[:12]):
         return list(_apply_backward(*args))
     with _below_autograd():
