@@ -32,10 +32,14 @@ static double stored(const ref *p, const double *t, int64_t b, int64_t h, int64_
     return t[((b * p->H + h) * p->N + n) * p->M + m];
 }
 
+static int64_t offset(const int64_t stride[5], int64_t b, int64_t h, int64_t n, int64_t m, int64_t k)
+{
+    return b * stride[0] + h * stride[1] + n * stride[2] + m * stride[3] + k * stride[4];
+}
+
 static int masked(const ref *p, int64_t b, int64_t h, int64_t n, int64_t m, int64_t k)
 {
-    const int64_t *s = p->mask_stride;
-    return p->mask && p->mask[b * s[0] + h * s[1] + n * s[2] + m * s[3] + k * s[4]] != 0;
+    return p->mask && p->mask[offset(p->mask_stride, b, h, n, m, k)] != 0;
 }
 
 static double dot(const double *a, const double *b, int64_t length)
@@ -50,11 +54,50 @@ static void add_scaled(double *to, double factor, const double *from, int64_t le
     for (int64_t d = 0; d < length; d++) to[d] += factor * from[d];
 }
 
-static double score(const ref *p, int64_t b, int64_t h, int64_t n, int64_t m, int64_t k)
+/* S before anything else is done to it. */
+static double plain_score(const ref *p, int64_t b, int64_t h, int64_t n, int64_t m, int64_t k)
 {
-    if (masked(p, b, h, n, m, k)) return -FLT_MAX;
     const double *q = pair_nm(p, p->q, b, h, n, m);
     return p->scale * (dot(q, pair_nk(p, p->k1, b, h, n, k), p->D) + dot(q, pair_km(p, p->k2, b, h, k, m), p->D));
+}
+
+static double mask_fill(const ref *p)
+{
+    return p->mask_fill != 0 ? p->mask_fill : -FLT_MAX;
+}
+
+/* T of floydattn.h: a row counts as fully masked while its max is no more. */
+static double masked_limit(const ref *p)
+{
+    return fmax(mask_fill(p) / 2, mask_fill(p) + 750);
+}
+
+/* What softmax sees. */
+static double score(const ref *p, int64_t b, int64_t h, int64_t n, int64_t m, int64_t k)
+{
+    if (masked(p, b, h, n, m, k)) return mask_fill(p);
+    double s = plain_score(p, b, h, n, m, k);
+    if (p->softmax_cap != 0) s = p->softmax_cap * tanh(s / p->softmax_cap);
+    return p->bias ? s + p->bias[offset(p->bias_stride, b, h, n, m, k)] : s;
+}
+
+/* 1 - tanh(S / cap)^2, without its cancellation where the cap saturates. */
+static double cap_slope(const ref *p, int64_t b, int64_t h, int64_t n, int64_t m, int64_t k)
+{
+    if (p->softmax_cap == 0) return 1;
+    const double c = cosh(plain_score(p, b, h, n, m, k) / p->softmax_cap);
+    return 1 / (c * c);
+}
+
+/* keep / (1 - dropout). A probability of 1 keeps nothing and divides nothing. */
+static double kept(const ref *p, int64_t b, int64_t h, int64_t n, int64_t m, int64_t k)
+{
+    if (p->dropout == 0) return 1;
+    const uint32_t counter[] = {(uint32_t)(k / 4), (uint32_t)m, (uint32_t)n, (uint32_t)(b * p->H + h)};
+    const uint32_t key[] = {(uint32_t)p->seed, (uint32_t)(p->seed >> 32)};
+    uint32_t words[4];
+    floyd_reference_philox(counter, key, words);
+    return words[k % 4] >= p->dropout * 0x1p32 ? 1 / (1 - p->dropout) : 0;
 }
 
 /* fmax() drops a NaN; here one NaN score makes the maximum NaN. */
@@ -77,7 +120,7 @@ void floyd_reference_row(const floyd_reference *p, int64_t b, int64_t h, int64_t
     for (int64_t k = 0; k < p->K; k++) total += exp(s[k] - top);
     for (int64_t d = 0; y && d < p->D; d++) y[d] = 0;
     for (int64_t k = 0; y && k < p->K; k++) {
-        const double weight = exp(s[k] - top) / total;
+        const double weight = exp(s[k] - top) / total * kept(p, b, h, n, m, k);
         add_scaled(y, weight, pair_nk(p, p->v1, b, h, n, k), p->D);
         add_scaled(y, weight, pair_km(p, p->v2, b, h, k, m), p->D);
     }
@@ -86,29 +129,28 @@ void floyd_reference_row(const floyd_reference *p, int64_t b, int64_t h, int64_t
     if (sum) *sum = total;
 }
 
-void floyd_reference_weight(const floyd_reference *p, int64_t b, int64_t h, int64_t n, int64_t m, int64_t k,
-                            double *weight, double *dscore)
+floyd_reference_position floyd_reference_at(const floyd_reference *p, int64_t b, int64_t h, int64_t n, int64_t m,
+                                            int64_t k)
 {
     const double top = stored(p, p->max, b, h, n, m);
-    const int is_masked = masked(p, b, h, n, m, k), row_is_masked = top <= -FLT_MAX / 2;
-    double w = 0, ds = 0;
-    if (!is_masked || row_is_masked) w = exp(score(p, b, h, n, m, k) - top) / stored(p, p->sum, b, h, n, m);
+    const int is_masked = masked(p, b, h, n, m, k), row_is_masked = top <= masked_limit(p);
+    floyd_reference_position x = {.kept = kept(p, b, h, n, m, k), .slope = cap_slope(p, b, h, n, m, k)};
+    if (!is_masked || row_is_masked) x.weight = exp(score(p, b, h, n, m, k) - top) / stored(p, p->sum, b, h, n, m);
     if (!is_masked || (row_is_masked && !p->zero_grad)) {
         const double *dy = pair_nm(p, p->dy, b, h, n, m);
         const double dp =
-            dot(dy, pair_nk(p, p->v1, b, h, n, k), p->D) + dot(dy, pair_km(p, p->v2, b, h, k, m), p->D);
-        ds = w * (dp - dot(dy, pair_nm(p, p->y, b, h, n, m), p->D)) * p->scale;
+            x.kept * (dot(dy, pair_nk(p, p->v1, b, h, n, k), p->D) + dot(dy, pair_km(p, p->v2, b, h, k, m), p->D));
+        x.dbias = x.weight * (dp - dot(dy, pair_nm(p, p->y, b, h, n, m), p->D));
+        x.dscore = x.dbias * x.slope * p->scale;
     }
-    *weight = w;
-    *dscore = ds;
+    return x;
 }
 
 void floyd_reference_dq(const floyd_reference *p, int64_t b, int64_t h, int64_t n, int64_t m, double *dq)
 {
     for (int64_t d = 0; d < p->D; d++) dq[d] = 0;
     for (int64_t k = 0; k < p->K; k++) {
-        double w, ds;
-        floyd_reference_weight(p, b, h, n, m, k, &w, &ds);
+        const double ds = floyd_reference_at(p, b, h, n, m, k).dscore;
         add_scaled(dq, ds, pair_nk(p, p->k1, b, h, n, k), p->D);
         add_scaled(dq, ds, pair_km(p, p->k2, b, h, k, m), p->D);
     }
@@ -117,10 +159,9 @@ void floyd_reference_dq(const floyd_reference *p, int64_t b, int64_t h, int64_t 
 /* What the position (n,m,k) adds to a key's and a value's gradient. */
 static void add_edge(const ref *p, int64_t b, int64_t h, int64_t n, int64_t m, int64_t k, double *dk, double *dv)
 {
-    double w, ds;
-    floyd_reference_weight(p, b, h, n, m, k, &w, &ds);
-    if (dk) add_scaled(dk, ds, pair_nm(p, p->q, b, h, n, m), p->D);
-    if (dv) add_scaled(dv, w, pair_nm(p, p->dy, b, h, n, m), p->D);
+    const floyd_reference_position x = floyd_reference_at(p, b, h, n, m, k);
+    if (dk) add_scaled(dk, x.dscore, pair_nm(p, p->q, b, h, n, m), p->D);
+    if (dv) add_scaled(dv, x.weight * x.kept, pair_nm(p, p->dy, b, h, n, m), p->D);
 }
 
 static void clear_edge(double *dk, double *dv, int64_t length)
@@ -178,6 +219,44 @@ void floyd_reference_backward(const floyd_reference *p, double *dq, double *dk1,
 {
     for (int64_t b = 0; b < p->B; b++)
         for (int64_t h = 0; h < p->H; h++) backward_head(p, b, h, dq, dk1, dv1, dk2, dv2);
+}
+
+void floyd_reference_dbias(const floyd_reference *p, const int64_t size[5], double *dbias)
+{
+    int64_t stride[5], count = 1;
+    for (int a = 4; a >= 0; a--) {
+        stride[a] = size[a] == 1 ? 0 : count;
+        count *= size[a];
+    }
+    for (int64_t i = 0; i < count; i++) dbias[i] = 0;
+    const int64_t K = p->K, M = p->M, N = p->N, H = p->H;
+    for (int64_t i = 0; i < p->B * H * N * M * K; i++) {
+        const int64_t k = i % K, m = i / K % M, n = i / (K * M) % N, h = i / (K * M * N) % H,
+                      b = i / (K * M * N * H);
+        dbias[offset(stride, b, h, n, m, k)] += floyd_reference_at(p, b, h, n, m, k).dbias;
+    }
+}
+
+/* ---- Random numbers ---------------------------------------------------------------------------- */
+
+static void philox_round(uint32_t c[4], const uint32_t key[2])
+{
+    const uint64_t product0 = UINT64_C(0xD2511F53) * c[0], product1 = UINT64_C(0xCD9E8D57) * c[2];
+    c[0] = (uint32_t)(product1 >> 32) ^ c[1] ^ key[0];
+    c[1] = (uint32_t)product1;
+    c[2] = (uint32_t)(product0 >> 32) ^ c[3] ^ key[1];
+    c[3] = (uint32_t)product0;
+}
+
+void floyd_reference_philox(const uint32_t counter[4], const uint32_t key[2], uint32_t words[4])
+{
+    uint32_t round_key[] = {key[0], key[1]};
+    for (int i = 0; i < 4; i++) words[i] = counter[i];
+    for (int round = 0; round < 10; round++) {
+        philox_round(words, round_key);
+        round_key[0] += UINT32_C(0x9E3779B9);
+        round_key[1] += UINT32_C(0xBB67AE85);
+    }
 }
 
 /* ---- Half types -------------------------------------------------------------------------------- */

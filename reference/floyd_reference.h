@@ -22,6 +22,12 @@ typedef struct floyd_reference {
     const uint8_t *mask;    /* NULL = nothing masked */
     int64_t mask_stride[5]; /* in bytes along B, H, N, M, K; 0 broadcasts */
     int zero_grad;          /* 0: dS of fully masked rows as the formula stands; 1: 0 at masked positions */
+    double softmax_cap;     /* 0 = none */
+    const double *bias;     /* NULL = none */
+    int64_t bias_stride[5]; /* in elements along B, H, N, M, K; 0 broadcasts */
+    double mask_fill;       /* 0 = -FLT_MAX */
+    double dropout;
+    uint64_t seed;
     /* Read by the backward only: */
     const double *y, *max, *sum, *dy;
 } floyd_reference;
@@ -30,9 +36,17 @@ typedef struct floyd_reference {
 void floyd_reference_row(const floyd_reference *p, int64_t b, int64_t h, int64_t n, int64_t m, double *y,
                          double *max, double *sum);
 
-/* One position: P and dS of (n,m,k), from the given max, sum and Y. */
-void floyd_reference_weight(const floyd_reference *p, int64_t b, int64_t h, int64_t n, int64_t m, int64_t k,
-                            double *weight, double *dscore);
+/* One position (n,m,k), from the given max, sum and Y. */
+typedef struct floyd_reference_position {
+    double weight; /* P */
+    double kept;   /* keep / (1 - dropout) */
+    double slope;  /* of the cap: 1 - tanh(S / cap)^2 */
+    double dbias;  /* the gradient of what softmax sees */
+    double dscore; /* dS */
+} floyd_reference_position;
+
+floyd_reference_position floyd_reference_at(const floyd_reference *p, int64_t b, int64_t h, int64_t n, int64_t m,
+                                            int64_t k);
 
 /* One vector of D of each gradient. Either output of a pair may be NULL. */
 void floyd_reference_dq(const floyd_reference *p, int64_t b, int64_t h, int64_t n, int64_t m, double *dq);
@@ -45,6 +59,11 @@ void floyd_reference_dk2_dv2(const floyd_reference *p, int64_t b, int64_t h, int
 void floyd_reference_forward(const floyd_reference *p, double *y, double *max, double *sum);
 void floyd_reference_backward(const floyd_reference *p, double *dq, double *dk1, double *dv1, double *dk2,
                               double *dv2);
+/* dbias [B,H,N,M,K], summed over the axes along which size is 1. */
+void floyd_reference_dbias(const floyd_reference *p, const int64_t size[5], double *dbias);
+
+/* Philox4x32-10: four words that a counter and a key give. */
+void floyd_reference_philox(const uint32_t counter[4], const uint32_t key[2], uint32_t words[4]);
 
 /* Exact values of the half types, and rounding to them to nearest even (overflow gives inf). */
 double floyd_reference_from_f16(uint16_t bits);

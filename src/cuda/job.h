@@ -37,7 +37,7 @@ enum {
 };
 
 /* The tensors that the kernels know: all before bias. */
-enum { FLOYD_JOB_ROLES = FLOYD_ROLE_BIAS };
+#define FLOYD_JOB_ROLES FLOYD_ROLE_BIAS
 
 typedef struct floyd_job {
     int64_t B, H, N, M, K, D;

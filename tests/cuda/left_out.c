@@ -27,6 +27,7 @@ static const struct {
     const char *reason;
 } left_out[] = {
     {"workspace", "test_formula", EVERYWHERE, "the CPU's workspace"},
+    {"workspace", "test_formula_of_scores", EVERYWHERE, "the CPU's workspace"},
     {"workspace", "test_unwanted_costs_nothing", EVERYWHERE, "the CPU's workspace"},
     {"memory_arguments", "test_workspace", EVERYWHERE, "the forward has none here"},
     {"memory_arguments", "test_overlap_with_workspace", EVERYWHERE, "the forward has none here"},

@@ -2,7 +2,8 @@
 /*
  * The public calls of libfloydattn, answered by libfloydattn_cuda, so that the CPU's tests test the GPU. Tensors
  * are copied to the device and back with the bytes between their elements. What the GPU does not support (F64, D >
- * 128) goes on to the CPU library, whose definitions these ones hide.
+ * 128, more done to scores than scale, mask and softmax) goes on to the CPU library, whose definitions these ones
+ * hide.
  *
  * Regions: ranges of host memory that tensors and the workspace cover, merged where they share bytes. Each has a
  * copy on the device at the same offset modulo ALIGN, between guards. So tensors overlap, and are aligned, on the
@@ -265,12 +266,25 @@ static const floyd_cuda_options *options_of(const floyd_options *options, floyd_
     return own;
 }
 
+/* Whether more is to be done to scores and weights than a GPU can. */
+#define ASKS_MORE(args) ((args)->bias || (args)->softmax_cap != 0 || (args)->mask_fill != 0 || (args)->dropout != 0)
+
 /* Whether the call is the CPU's. What the GPU calls unsupported must be what its header says it is. */
-static bool for_cpu(floyd_status status, const floyd_tensor *q)
+static bool for_cpu(floyd_status status, const floyd_tensor *q, bool asks_more)
 {
     if (status != FLOYD_ERROR_UNSUPPORTED) return false;
-    if (q->dtype != FLOYD_F64 && q->size[4] <= LARGEST_D) broken(floyd_cuda_last_message());
+    if (!asks_more && q->dtype != FLOYD_F64 && q->size[4] <= LARGEST_D) broken(floyd_cuda_last_message());
     return true;
+}
+
+static bool forward_for_cpu(floyd_status status, const floyd_forward_args *args)
+{
+    return args && for_cpu(status, args->q, ASKS_MORE(args));
+}
+
+static bool backward_for_cpu(floyd_status status, const floyd_backward_args *args)
+{
+    return args && for_cpu(status, args->q, args->dbias || ASKS_MORE(args));
 }
 
 static void count_call(long *counter)
@@ -283,7 +297,7 @@ floyd_status floyd_forward_workspace(const floyd_forward_args *args, const floyd
     floyd_cuda_options own;
     floyd_status (*hidden)(const floyd_forward_args *, const floyd_options *, size_t *);
     const floyd_status status = floyd_cuda_forward_workspace(args, options_of(options, &own), bytes);
-    if (!args || !for_cpu(status, args->q)) return from_cuda(status);
+    if (!forward_for_cpu(status, args)) return from_cuda(status);
     find_hidden("floyd_forward_workspace", &hidden);
     return from_cpu(hidden(args, options, bytes));
 }
@@ -296,7 +310,7 @@ floyd_status floyd_forward(const floyd_forward_args *args, const floyd_options *
     floyd_status (*hidden)(const floyd_forward_args *, const floyd_options *, void *, size_t);
     invocation c = {.options = options_of(options, &own), .workspace = workspace, .workspace_bytes = bytes};
     const floyd_status status = floyd_cuda_forward_workspace(args, c.options, &needed);
-    if (status != FLOYD_OK && (!args || !for_cpu(status, args->q))) return from_cuda(status);
+    if (status != FLOYD_OK && !forward_for_cpu(status, args)) return from_cuda(status);
     if (status == FLOYD_OK) {
         c.forward_args = *args;
         count_call(&on_device);
@@ -312,7 +326,7 @@ floyd_status floyd_backward_workspace(const floyd_backward_args *args, const flo
     floyd_cuda_options own;
     floyd_status (*hidden)(const floyd_backward_args *, const floyd_options *, size_t *);
     const floyd_status status = floyd_cuda_backward_workspace(args, options_of(options, &own), bytes);
-    if (!args || !for_cpu(status, args->q)) return from_cuda(status);
+    if (!backward_for_cpu(status, args)) return from_cuda(status);
     find_hidden("floyd_backward_workspace", &hidden);
     return from_cpu(hidden(args, options, bytes));
 }
@@ -326,7 +340,7 @@ floyd_status floyd_backward(const floyd_backward_args *args, const floyd_options
     invocation c = {
         .backward = true, .options = options_of(options, &own), .workspace = workspace, .workspace_bytes = bytes};
     const floyd_status status = floyd_cuda_backward_workspace(args, c.options, &needed);
-    if (status != FLOYD_OK && (!args || !for_cpu(status, args->q))) return from_cuda(status);
+    if (status != FLOYD_OK && !backward_for_cpu(status, args)) return from_cuda(status);
     if (status == FLOYD_OK) {
         c.backward_args = *args;
         count_call(&on_device);

@@ -4,11 +4,6 @@
 
 #include "refusal.h"
 
-static call *plain(int backward)
-{
-    return call_new(backward, FLOYD_F32, 0);
-}
-
 /* Runs the body once for each argument of each operation. */
 typedef void (*spoil)(call *c, enum role r);
 
@@ -16,7 +11,7 @@ static void for_each_argument(spoil body)
 {
     for (int backward = 0; backward < 2; backward++)
         for (enum role r = T_Q; r < ROLES; r++) {
-            call *c = plain(backward);
+            call *c = call_about(backward, 1u << r);
             if (call_has(c, r))
                 body(c, r);
             else
@@ -56,12 +51,21 @@ static void test_null_structures(void **state)
     assert_int_equal(floyd_backward(NULL, NULL, &bytes, sizeof bytes), FLOYD_ERROR_NULL);
     assert_int_equal(bytes, 7);
     for (int backward = 0; backward < 2; backward++) {
-        call *c = plain(backward);
+        call *c = call_about(backward, 0);
         assert_int_equal(backward ? floyd_backward_workspace(&c->bargs, NULL, NULL)
                                   : floyd_forward_workspace(&c->fargs, NULL, NULL),
                          FLOYD_ERROR_NULL);
         call_free(c);
     }
+}
+
+/* Whether role r may have this type beside operands of type own. */
+static int dtype_fits(enum role r, floyd_dtype own, int dtype)
+{
+    const int accumulator = (int)accumulator_of(own);
+    if (r == T_MASK) return dtype == FLOYD_U8;
+    if (r == T_MAX || r == T_SUM || r == T_DBIAS) return dtype == accumulator;
+    return dtype == (int)own || ((HALVES >> r & 1) && dtype == accumulator);
 }
 
 /* Each type that an argument cannot have, out of all values and some that are none. */
@@ -73,14 +77,10 @@ static void test_dtype(void **state)
         for (int d = 0; d < 8; d++)
             for (int backward = 0; backward < 2; backward++)
                 for (enum role r = T_Q; r < ROLES; r++) {
-                    call *c = call_new(backward, (floyd_dtype)own, 0);
-                    const int wrong = dtypes[d], accumulator = (int)accumulator_of((floyd_dtype)own);
-                    const int statistic = r == T_MAX || r == T_SUM;
-                    const int fits = r == T_MASK ? wrong == FLOYD_U8
-                                     : statistic ? wrong == accumulator
-                                                 : wrong == own || ((HALVES >> r & 1) && wrong == accumulator);
+                    call *c = call_with(backward, (floyd_dtype)own, 0, 1u << T_MASK | 1u << r);
+                    const int wrong = dtypes[d];
                     c->views[r].dtype = (floyd_dtype)wrong;
-                    if (!call_has(c, r) || fits)
+                    if (!call_has(c, r) || dtype_fits(r, (floyd_dtype)own, wrong))
                         call_free(c);
                     else /* another type of q makes the next tensor the one that disagrees */
                         expect_refusal(c, QUERY_AND_RUN, FLOYD_ERROR_DTYPE,
@@ -106,10 +106,10 @@ static void with_other_sizes(call *c, enum role r)
     for (int axis = 0; axis < 5; axis++)
         for (int64_t change = -1; change <= 1; change += 2) {
             const int copies = (r == T_MAX || r == T_SUM) && axis == 4;
-            call *spoilt = plain(backward);
+            call *spoilt = call_about(backward, 1u << r);
             const int64_t needed = size_of_role(spoilt, r, axis);
-            /* any number of copies will do, and a mask's axis may be 1 */
-            if (copies || (r == T_MASK && (needed == 1 || needed + change == 1))) {
+            /* any number of copies will do, and an axis of a score's tensor may be 1 */
+            if (copies || ((BROADCAST >> r & 1) && (needed == 1 || needed + change == 1))) {
                 call_free(spoilt);
                 continue;
             }
@@ -127,7 +127,7 @@ static void with_negative_sizes(call *c, enum role r)
     const int backward = c->backward;
     call_free(c);
     for (int axis = 0; axis < 5; axis++) {
-        call *spoilt = plain(backward);
+        call *spoilt = call_about(backward, 1u << r);
         spoilt->views[r].size[axis] = -3;
         expect_refusal(spoilt, QUERY_AND_RUN, FLOYD_ERROR_SHAPE, role_names[r], number(-3), NULL);
     }
@@ -143,14 +143,14 @@ static void without_copies(call *c, enum role r)
     expect_refusal(c, QUERY_AND_RUN, FLOYD_ERROR_SHAPE, role_names[r], number(0), NULL);
 }
 
-static void with_other_mask_size(call *c, enum role r)
+static void with_other_broadcast_size(call *c, enum role r)
 {
-    if (r != T_MASK) {
+    if (!(BROADCAST >> r & 1)) {
         call_free(c);
         return;
     }
-    c->views[T_MASK].size[1] = 2;
-    expect_refusal(c, QUERY_AND_RUN, FLOYD_ERROR_SHAPE, "mask", number(2), number(REFUSAL_H));
+    c->views[r].size[1] = 2;
+    expect_refusal(c, QUERY_AND_RUN, FLOYD_ERROR_SHAPE, role_names[r], number(2), number(REFUSAL_H));
 }
 
 static void test_shape(void **state)
@@ -159,14 +159,14 @@ static void test_shape(void **state)
     for_each_argument(with_other_sizes);
     for_each_argument(with_negative_sizes);
     for_each_argument(without_copies);
-    for_each_argument(with_other_mask_size);
+    for_each_argument(with_other_broadcast_size);
 }
 
 /* max and sum may have different numbers of copies. */
 static void test_copies_may_differ(void **state)
 {
     (void)state;
-    call *c = plain(0);
+    call *c = call_about(0, 0);
     size_t bytes;
     c->views[T_MAX].size[4] = 1;
     assert_int_equal(floyd_forward_workspace(&c->fargs, &c->options, &bytes), FLOYD_OK);

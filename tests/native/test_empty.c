@@ -28,6 +28,22 @@ static void test_every_combination(void **state)
         }
 }
 
+/* The same with a bias and its gradient, which is 0 where it has elements and there is nothing to sum. */
+static void test_every_combination_of_scores(void **state)
+{
+    (void)state;
+    for (unsigned zeroed = 0; zeroed < 64; zeroed++)
+        for (unsigned axes = 0; axes < 32; axes++) {
+            spec s = spec_with_zeros(zeroed);
+            add_extras(&s, zeroed % 2 ? EXTRAS : DBIAS);
+            s.dtype = (floyd_dtype)(axes % 4);
+            s.mask = zeroed % 3 == 0 ? MASK_RANDOM : MASK_NONE;
+            s.bias_axes = axes * 3 & 31;
+            s.dbias_axes = axes;
+            run_and_check(&s);
+        }
+}
+
 static void expect_all(const tensor *t, double value, const char *name)
 {
     int64_t index[5] = {0};
@@ -85,14 +101,18 @@ static void test_no_features(void **state)
 static void test_add_nothing(void **state)
 {
     (void)state;
-    for (int axis = 2; axis <= 4; axis++) {
-        spec s = spec_with_zeros(1u << axis);
+    for (int i = 0; i < 6; i++) {
+        spec s = spec_with_zeros(1u << (2 + i % 3));
+        s.dbias = i / 3;
+        s.dbias_axes = 0;
         problem p = problem_new(&s);
         floyd_backward_args args = backward_args(&p, GRADIENTS);
         args.add = 1;
-        for (enum role r = T_DQ; r < ROLES; r++) tensor_fill_normal(&p.t[r].view, 50 + r, 0, 1);
         problem before = problem_new(&s);
-        for (enum role r = T_DQ; r < ROLES; r++) tensor_fill_normal(&before.t[r].view, 50 + r, 0, 1);
+        for (enum role r = T_DQ; r < ROLES; r++) {
+            tensor_fill_normal(&p.t[r].view, 50 + r, 0, 1);
+            tensor_fill_normal(&before.t[r].view, 50 + r, 0, 1);
+        }
         assert_int_equal(run_backward_args(&args, NULL), FLOYD_OK);
         expect_same_bits(&p, &before, GRADIENTS, "adding nothing");
         problem_free(&p);
@@ -120,8 +140,9 @@ static void test_carry_nothing(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_every_combination), cmocka_unit_test(test_no_pivots),
-        cmocka_unit_test(test_one_axis_of_pairs), cmocka_unit_test(test_no_features),
-        cmocka_unit_test(test_add_nothing),       cmocka_unit_test(test_carry_nothing)};
+        cmocka_unit_test(test_every_combination), cmocka_unit_test(test_every_combination_of_scores),
+        cmocka_unit_test(test_no_pivots),         cmocka_unit_test(test_one_axis_of_pairs),
+        cmocka_unit_test(test_no_features),       cmocka_unit_test(test_add_nothing),
+        cmocka_unit_test(test_carry_nothing)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

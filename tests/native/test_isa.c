@@ -50,6 +50,8 @@ static int print_hash(void)
         s.mean = i % 5 == 4 ? 3 : 0;
         s.threads = 1 + i % 2;
         if (i % 8 == 7) s.scale = i % 16 == 7 ? 0.0 : -0.0;
+        if (i % 3 == 1) add_extras(&s, EXTRAS);
+        s.dbias_axes = (unsigned)i * 7 & 31;
         s.seed = (uint64_t)i;
         problem p = problem_new(&s);
         run_forward(&p);

@@ -74,7 +74,7 @@ static void test_unit_axes(void **state)
     problem_free(&p);
 }
 
-/* Y, dY and each gradient may be fp32 beside half inputs, in any combination. */
+/* Y, dY, bias and each gradient of an edge may be fp32 beside half inputs, in any combination. */
 static void test_mixed_dtypes(void **state)
 {
     static const floyd_dtype halves[] = {FLOYD_F16, FLOYD_BF16};
@@ -87,6 +87,7 @@ static void test_mixed_dtypes(void **state)
             s.wide = r < 0 ? (unsigned)HALVES : 1u << r;
             s.inputs = r % 2 ? &layout_contiguous : &layout_gapped;
             s.outputs = r % 2 ? &layout_permuted : &layout_contiguous;
+            s.bias = r == T_BIAS ? BIAS_NORMAL : BIAS_NONE;
             run_and_check(&s);
         }
 }
@@ -123,7 +124,7 @@ static void test_rounded_once(void **state)
         free(y);
         run_backward(&narrow);
         run_backward(&wide);
-        for (enum role r = T_DQ; r < ROLES; r++) expect_rounded(&narrow.t[r].view, &wide.t[r].view, role_names[r]);
+        for (enum role r = T_DQ; r <= T_DV2; r++) expect_rounded(&narrow.t[r].view, &wide.t[r].view, role_names[r]);
         problem_free(&narrow);
         problem_free(&wide);
     }

@@ -8,14 +8,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-static call *plain(int backward)
-{
-    return call_new(backward, FLOYD_F32, 0);
-}
-
 static void refuse_stride(int backward, enum role r, const int64_t stride[5])
 {
-    call *c = plain(backward);
+    call *c = call_about(backward, 1u << r);
     memcpy(c->views[r].stride, stride, sizeof c->views[r].stride);
     expect_refusal(c, QUERY_AND_RUN, FLOYD_ERROR_STRIDE, role_names[r], NULL, NULL);
 }
@@ -26,7 +21,7 @@ static void test_stride(void **state)
     (void)state;
     for (int backward = 0; backward < 2; backward++)
         for (enum role r = T_Q; r < ROLES; r++) {
-            call *c = plain(backward);
+            call *c = call_about(backward, 1u << r);
             const floyd_tensor t = c->views[r];
             const int writes = call_writes(c, r);
             call_free(c);
@@ -49,7 +44,7 @@ static void test_stride(void **state)
 static void test_strides_that_are_fine(void **state)
 {
     (void)state;
-    call *c = plain(1);
+    call *c = call_about(1, 0);
     floyd_tensor *t = &c->views[T_DQ];
     size_t bytes;
     /* Innermost n, then d reversed, m, h, b: each |stride| is the extent of those before it. */
@@ -72,7 +67,7 @@ static void test_overflow_of_strides(void **state)
     for (int backward = 0; backward < 2; backward++)
         for (enum role r = T_Q; r < ROLES; r++)
             for (int i = 0; i < 5; i++) {
-                call *c = plain(backward);
+                call *c = call_about(backward, 1u << r);
                 if (!call_has(c, r)) {
                     call_free(c);
                     continue;
@@ -93,7 +88,7 @@ static void test_overflow_of_sizes(void **state)
     (void)state;
     for (int i = 0; i < 5; i++)
         for (int backward = 0; backward < 2; backward++) {
-            call *c = plain(backward);
+            call *c = call_about(backward, 0);
             const int64_t *z = shapes[i];
             const spec s = spec_of(z[0], z[1], z[2], z[3], z[4], z[5]);
             for (enum role r = T_Q; r < ROLES; r++) {
@@ -129,7 +124,7 @@ static void test_inputs_may_overlap(void **state)
  */
 static void refuse_overlap(int backward, enum role r, enum role other, int other_first)
 {
-    call *c = plain(backward);
+    call *c = call_about(backward, 1u << r | 1u << other);
     if (!call_has(c, other)) {
         call_free(c);
         return;
@@ -151,7 +146,7 @@ static void test_overlap(void **state)
     for (int backward = 0; backward < 2; backward++)
         for (enum role r = T_Q; r < ROLES; r++)
             for (enum role other = T_Q; other < ROLES; other++) {
-                call *c = plain(backward);
+                call *c = call_about(backward, 1u << r | 1u << other);
                 const int writes = call_writes(c, r);
                 call_free(c);
                 if (!writes || r == other) continue;
@@ -166,7 +161,7 @@ static void test_overlap_with_workspace(void **state)
     for (int backward = 0; backward < 2; backward++)
         for (enum role r = T_Q; r < ROLES; r++)
             for (int at_end = 0; at_end < 2; at_end++) {
-                call *c = plain(backward);
+                call *c = call_about(backward, 1u << r);
                 if (!call_writes(c, r)) {
                     call_free(c);
                     continue;
@@ -191,7 +186,7 @@ static void test_neighbours_are_fine(void **state)
     for (enum role r = T_Q; r < ROLES; r++) total += p.t[r].bytes;
     unsigned char *block = malloc(total), *at = block;
     for (enum role r = T_Q; r < ROLES; r++) {
-        if (r == T_MASK) continue;
+        if (BROADCAST >> r & 1) continue;
         memcpy(at, p.t[r].block, p.t[r].bytes);
         views[r] = p.t[r].view;
         views[r].data = at;
@@ -200,7 +195,7 @@ static void test_neighbours_are_fine(void **state)
     }
     assert_int_equal(run_backward_args(&args, NULL), FLOYD_OK);
     run_backward(&p);
-    for (enum role r = T_DQ; r < ROLES; r++) expect_same_view(&views[r], &p.t[r].view, role_names[r]);
+    for (enum role r = T_DQ; r <= T_DV2; r++) expect_same_view(&views[r], &p.t[r].view, role_names[r]);
     free(block);
     problem_free(&p);
 }
@@ -210,13 +205,13 @@ static void test_workspace(void **state)
     (void)state;
     for (int backward = 0; backward < 2; backward++)
         for (int empty = 0; empty < 2; empty++) {
-            call *c = plain(backward);
+            call *c = call_about(backward, 0);
             const size_t needed = c->bytes;
             assert_true(needed > 0);
             c->bytes = empty ? 0 : needed - 1;
             expect_refusal(c, RUN_ONLY, FLOYD_ERROR_WORKSPACE, "workspace",
                            number((int64_t)(empty ? 0 : needed - 1)), number((int64_t)needed));
-            c = plain(backward);
+            c = call_about(backward, 0);
             unsigned char *kept = c->workspace;
             c->workspace = NULL;
             free(kept);

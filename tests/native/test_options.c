@@ -6,7 +6,9 @@
 #include "check.h"
 #include "refusal.h"
 
+#include <math.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -92,11 +94,88 @@ static void test_add_demands(void **state)
 {
     (void)state;
     for (int dtype = FLOYD_F16; dtype <= FLOYD_BF16; dtype++)
-        for (enum role r = T_DQ; r < ROLES; r++) {
+        for (enum role r = T_DQ; r <= T_DV2; r++) {
             call *c = call_new(1, (floyd_dtype)dtype, GRADIENTS & ~(1u << r));
             c->bargs.add = 1;
             expect_refusal(c, QUERY_AND_RUN, FLOYD_ERROR_DTYPE, role_names[r], NULL, NULL);
         }
+}
+
+/* A call whose numbers are the spec's is refused in both operations, by a message that names the argument. */
+static void refuse_number(floyd_dtype dtype, const spec *numbers, const char *name)
+{
+    for (int backward = 0; backward < 2; backward++) {
+        call *c = call_new(backward, dtype, 0);
+        c->fargs.softmax_cap = c->bargs.softmax_cap = numbers->softmax_cap;
+        c->fargs.mask_fill = c->bargs.mask_fill = numbers->mask_fill;
+        c->fargs.dropout = c->bargs.dropout = numbers->dropout;
+        refuse_option(c, name);
+    }
+}
+
+/* A cap must be an ordinary number of the accumulator's type: fp32 has none of 1e-60, fp64 none of 1e-310. */
+static void test_softmax_cap(void **state)
+{
+    static const double caps[] = {-1, -1e-60, NAN, INFINITY, -INFINITY, 1e-310, 1e-60, 1e-39, 1e39};
+    (void)state;
+    for (int dtype = 0; dtype < 4; dtype++)
+        for (int i = 0; i < (dtype == FLOYD_F64 ? 6 : 9); i++)
+            refuse_number((floyd_dtype)dtype, &(spec){.softmax_cap = caps[i]}, "softmax_cap");
+}
+
+static void test_mask_fill(void **state)
+{
+    (void)state;
+    for (int dtype = 0; dtype < 4; dtype++)
+        refuse_number((floyd_dtype)dtype, &(spec){.mask_fill = NAN}, "mask_fill");
+}
+
+static void test_dropout(void **state)
+{
+    static const double dropouts[] = {-0.1, -0x1p-1074, 1 + 0x1p-52, 2, NAN, INFINITY, -INFINITY};
+    (void)state;
+    for (int dtype = 0; dtype < 4; dtype++)
+        for (int i = 0; i < 7; i++) refuse_number((floyd_dtype)dtype, &(spec){.dropout = dropouts[i]}, "dropout");
+}
+
+/* A call that carries on does not know which pivots came before. */
+static void test_dropout_beside_carry(void **state)
+{
+    (void)state;
+    call *c = call_new(0, FLOYD_F32, 0);
+    c->fargs.carry = 1;
+    c->fargs.dropout = 0.5;
+    refuse_option(c, "dropout");
+}
+
+/* A caller built with the header of a version that had less: what lies beyond its structure is none of it. */
+static void check_older_struct(size_t forward_size, size_t backward_size, unsigned known)
+{
+    spec s = spec_of(1, 2, 9, 18, 33, 8);
+    s.mask = MASK_ROWS;
+    add_extras(&s, known);
+    problem p = problem_new(&s), old = problem_new(&s);
+    floyd_forward_args forward = forward_args(&old, FORWARD_OUTPUTS);
+    floyd_backward_args backward = backward_args(&old, GRADIENTS);
+    memset((char *)&forward + forward_size, 0xFF, sizeof forward - forward_size);
+    memset((char *)&backward + backward_size, 0xFF, sizeof backward - backward_size);
+    forward.struct_size = forward_size;
+    backward.struct_size = backward_size;
+    run_forward(&p);
+    run_backward(&p);
+    assert_int_equal(run_forward_args(&forward, NULL), FLOYD_OK);
+    assert_int_equal(run_backward_args(&backward, NULL), FLOYD_OK);
+    expect_same_bits(&p, &old, FORWARD_OUTPUTS | GRADIENTS, "an older structure");
+    problem_free(&p);
+    problem_free(&old);
+}
+
+static void test_older_struct(void **state)
+{
+    (void)state;
+    check_older_struct(offsetof(floyd_forward_args, bias), offsetof(floyd_backward_args, bias), 0);
+    check_older_struct(offsetof(floyd_forward_args, mask_fill), offsetof(floyd_backward_args, mask_fill),
+                       CAP | BIAS);
 }
 
 /* NULL options are the defaults: default threads, no callback. */
@@ -153,9 +232,13 @@ static void test_default_threads(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_default_threads), cmocka_unit_test(test_struct_size),
-                                       cmocka_unit_test(test_longer_struct),   cmocka_unit_test(test_threads),
-                                       cmocka_unit_test(test_mask_rule),       cmocka_unit_test(test_carry_demands),
-                                       cmocka_unit_test(test_add_demands),     cmocka_unit_test(test_defaults)};
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_default_threads), cmocka_unit_test(test_struct_size),
+        cmocka_unit_test(test_longer_struct),   cmocka_unit_test(test_threads),
+        cmocka_unit_test(test_mask_rule),       cmocka_unit_test(test_carry_demands),
+        cmocka_unit_test(test_add_demands),     cmocka_unit_test(test_defaults),
+        cmocka_unit_test(test_softmax_cap),     cmocka_unit_test(test_mask_fill),
+        cmocka_unit_test(test_dropout),         cmocka_unit_test(test_dropout_beside_carry),
+        cmocka_unit_test(test_older_struct)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

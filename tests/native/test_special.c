@@ -53,21 +53,6 @@ static void test_nan_key(void **state)
         }
 }
 
-static uint64_t bits_of(const floyd_tensor *t, const int64_t index[5])
-{
-    floyd_tensor one = *t;
-    uint64_t bits = 0;
-    size_t bytes;
-    for (int a = 0; a < 5; a++) {
-        one.data = (unsigned char *)one.data + index[a] * t->stride[a] * (int64_t)floyd_dtype_size(t->dtype);
-        one.size[a] = 1;
-    }
-    unsigned char *packed = tensor_packed(&one, &bytes);
-    memcpy(&bits, packed, bytes);
-    free(packed);
-    return bits;
-}
-
 static void write_bits(const floyd_tensor *t, uint64_t bits)
 {
     const size_t width = floyd_dtype_size(t->dtype);
@@ -92,8 +77,8 @@ static void test_one_nan_pattern(void **state)
             run_forward(&p);
             run_backward(&p);
             const int64_t origin[5] = {0};
-            for (enum role r = T_Y; r < ROLES; r++)
-                if (r != T_DY) assert_int_equal(bits_of(&p.t[r].view, origin), quiet[p.t[r].view.dtype]);
+            for (enum role r = T_Y; r <= T_DV2; r++)
+                if (r != T_DY) assert_int_equal(tensor_bits(&p.t[r].view, origin), quiet[p.t[r].view.dtype]);
             problem_free(&p);
         }
 }
@@ -209,7 +194,7 @@ static void test_no_negative_zero(void **state)
         tensor_fill_normal(&p.t[T_V2].view, 1, -0.0, 0);
         run_forward(&p);
         run_backward(&p);
-        for (enum role r = T_Y; r < ROLES; r++) {
+        for (enum role r = T_Y; r <= T_DV2; r++) {
             int64_t index[5] = {0};
             do {
                 const double value = tensor_get(&p.t[r].view, index);
@@ -257,13 +242,123 @@ static void test_weights_add_up(void **state)
         for (int64_t K = 1; K <= 32; K += 31) check_weights_add_up(dtypes[d], K);
 }
 
+/* NaN, infinities and numbers in a bias, under a mask: the same bits of everything. */
+static void test_bias_hidden_by_mask(void **state)
+{
+    static const double hidden[] = {NAN, INFINITY, -INFINITY, 7};
+    (void)state;
+    for (int i = 0; i < 16; i++) {
+        spec s = spec_of(1, 2, 6, 18, 53, 8);
+        add_extras(&s, i / 4 % 2 ? EXTRAS : EXTRAS & ~FILL);
+        s.mask = MASK_ROWS;
+        s.rule = (floyd_mask_rule)(i / 8);
+        s.dtype = (floyd_dtype)(i % 4);
+        problem zeros = problem_new(&s), other = problem_new(&s);
+        tensor full = mask_expanded(&zeros);
+        int64_t index[5] = {0};
+        do {
+            if (tensor_get(&full.view, index) == 0) continue;
+            tensor_set(&zeros.t[T_BIAS].view, index, 0);
+            tensor_set(&other.t[T_BIAS].view, index, hidden[(index[2] + index[4]) % 4]);
+        } while (tensor_next(&full.view, index));
+        run_forward(&zeros);
+        run_forward(&other);
+        run_backward(&zeros);
+        run_backward(&other);
+        check_backward(&zeros);
+        expect_same_bits(&zeros, &other, FORWARD_OUTPUTS | GRADIENTS, "a bias under a mask");
+        tensor_free(&full);
+        problem_free(&zeros);
+        problem_free(&other);
+    }
+}
+
+/* Where dS of fully masked rows is to be 0, a key that is no number gives the cap no slope to spoil it with. */
+static void test_key_in_masked_rows(void **state)
+{
+    static const double hidden[] = {NAN, INFINITY, -INFINITY};
+    static const enum role zero[] = {T_DK1, T_DK2, T_DBIAS};
+    (void)state;
+    for (int dtype = 0; dtype < 4; dtype++)
+        for (int i = 0; i < 3; i++) {
+            spec s = spec_of(1, 1, 6, 18, 53, 8);
+            add_extras(&s, EXTRAS);
+            s.mask = MASK_ONES;
+            s.rule = FLOYD_MASK_ZERO_GRAD;
+            s.dtype = (floyd_dtype)dtype;
+            problem p = problem_new(&s);
+            put(&p, T_K1, 0, 0, 3, 40, 2, hidden[i]);
+            put(&p, T_K2, 0, 0, 7, 5, 2, hidden[i]);
+            run_forward(&p);
+            run_backward(&p);
+            for (int r = 0; r < 3; r++) {
+                int64_t index[5] = {0};
+                do assert_true(tensor_get(&p.t[zero[r]].view, index) == 0);
+                while (tensor_next(&p.t[zero[r]].view, index));
+            }
+            problem_free(&p);
+        }
+}
+
+/* A NaN or an infinity in a bias reaches what the formula says. */
+static void test_bias_that_is_no_number(void **state)
+{
+    static const double values[] = {NAN, INFINITY, 1e30};
+    (void)state;
+    for (int dtype = 0; dtype < 4; dtype++)
+        for (int i = 0; i < 3; i++)
+            for (int64_t k = 0; k < 70; k += 23) {
+                spec s = spec_of(1, 1, 6, 18, 70, 8);
+                add_extras(&s, CAP | BIAS | DBIAS);
+                s.dtype = (floyd_dtype)dtype;
+                problem p = problem_new(&s);
+                put(&p, T_BIAS, 0, 0, 4, 7, k, values[i]);
+                run_and_check_problem(&p);
+                problem_free(&p);
+            }
+}
+
+/* However dbias is summed, it holds no -0, and of NaN the one pattern. */
+static void test_zeros_and_nan_of_dbias(void **state)
+{
+    static const uint64_t quiet[] = {0x7FC00000u, 0x7FF8000000000000u};
+    (void)state;
+    for (unsigned i = 0; i < 128; i++) {
+        spec s = spec_of(1, 1, 5, 17, 20, 8);
+        add_extras(&s, i % 3 ? DBIAS : CAP | BIAS | DBIAS);
+        s.dtype = (floyd_dtype)(i % 4);
+        s.dbias_axes = i / 4;
+        s.outputs = i % 2 ? &layout_gapped : &layout_contiguous;
+        problem p = problem_new(&s);
+        const floyd_tensor *dbias = &p.t[T_DBIAS].view;
+        int64_t index[5] = {0};
+        run_forward(&p);
+        tensor_fill_normal(&p.t[T_Y].view, 1, 0, 0);
+        tensor_fill_normal(&p.t[T_DY].view, 1, -0.0, 0);
+        run_backward(&p);
+        do assert_int_equal(tensor_bits(dbias, index), 0);
+        while (tensor_next(dbias, index));
+        put(&p, T_DY, 0, 0, 0, 0, 0, -NAN);
+        run_backward(&p);
+        assert_int_equal(tensor_bits(dbias, (const int64_t[5]){0}), quiet[dbias->dtype]);
+        problem_free(&p);
+    }
+}
+
 int main(void)
 {
-    const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_nan_query),       cmocka_unit_test(test_nan_key),
-        cmocka_unit_test(test_one_nan_pattern), cmocka_unit_test(test_hidden_by_mask),
-        cmocka_unit_test(test_infinite_value),  cmocka_unit_test(test_overflow_to_inf),
-        cmocka_unit_test(test_denormals),       cmocka_unit_test(test_no_negative_zero),
-        cmocka_unit_test(test_weights_add_up)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_nan_query),
+                                       cmocka_unit_test(test_nan_key),
+                                       cmocka_unit_test(test_one_nan_pattern),
+                                       cmocka_unit_test(test_hidden_by_mask),
+                                       cmocka_unit_test(test_infinite_value),
+                                       cmocka_unit_test(test_overflow_to_inf),
+                                       cmocka_unit_test(test_denormals),
+                                       cmocka_unit_test(test_no_negative_zero),
+                                       cmocka_unit_test(test_weights_add_up),
+                                       cmocka_unit_test(test_bias_hidden_by_mask),
+                                       cmocka_unit_test(test_key_in_masked_rows),
+                                       cmocka_unit_test(test_bias_that_is_no_number),
+                                       cmocka_unit_test(test_zeros_and_nan_of_dbias)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

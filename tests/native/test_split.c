@@ -23,16 +23,17 @@ static int axis_of_m(enum role r)
 
 static int axis_of_k(enum role r)
 {
-    if (r == T_MASK) return 4;
+    if (BROADCAST >> r & 1) return 4;
     if (r == T_K1 || r == T_V1 || r == T_DK1 || r == T_DV1) return 3;
     return r == T_K2 || r == T_V2 || r == T_DK2 || r == T_DV2 ? 2 : -1;
 }
 
-/* The part [from, to) of an axis. */
-static floyd_tensor part_of(const floyd_tensor *t, int axis, int64_t from, int64_t to)
+/* The part [from, to) of an axis, which may have size 1 in these roles. */
+static floyd_tensor part_of(const problem *p, enum role r, int axis, int64_t from, int64_t to)
 {
+    const floyd_tensor *t = &p->t[r].view;
     floyd_tensor part = *t;
-    if (t->size[axis] == 1 && t->dtype == FLOYD_U8) return part;
+    if (t->size[axis] == 1 && (BROADCAST >> r & 1)) return part;
     part.data = (unsigned char *)t->data + from * t->stride[axis] * (int64_t)floyd_dtype_size(t->dtype);
     part.size[axis] = to - from;
     return part;
@@ -44,10 +45,11 @@ static void carry_part(problem *p, int64_t from, int64_t to)
     floyd_options options = FLOYD_OPTIONS_INIT;
     floyd_forward_args args = forward_args(p, FORWARD_OUTPUTS);
     floyd_tensor parts[ROLES];
-    for (enum role r = T_K1; r <= T_MASK; r++) {
-        if (!p->t[r].block) continue;
-        parts[r] = part_of(&p->t[r].view, axis_of_k(r), from, to);
-        *forward_slot(&args, r) = &parts[r];
+    for (enum role r = T_Q; r < ROLES; r++) {
+        const floyd_tensor **slot = forward_slot(&args, r);
+        if (!slot || !*slot || axis_of_k(r) < 0) continue;
+        parts[r] = part_of(p, r, axis_of_k(r), from, to);
+        *slot = &parts[r];
     }
     args.carry = 1;
     options.threads = p->s.threads;
@@ -91,6 +93,25 @@ static void test_carry(void **state)
             }
 }
 
+/* A cap, a bias and a fill mean the same in each part. */
+static void test_carry_scores(void **state)
+{
+    static const int64_t chunks[] = {1, 7, 32, 50, 99, 100};
+    (void)state;
+    for (int i = 0; i < 6; i++)
+        for (int d = 0; d < 4; d++)
+            for (int kind = MASK_NONE; kind <= MASK_ROWS; kind++) {
+                spec s = spec_of(1, 2, 5, 17, 100, 12);
+                add_extras(&s, kind % 2 ? CAP | BIAS | FILL : CAP | BIAS);
+                s.dtype = (floyd_dtype)d;
+                s.wide = 1u << T_Y;
+                s.mask = (enum mask_kind)kind;
+                s.bias = kind % 3 ? BIAS_NORMAL : BIAS_HOLES;
+                s.bias_axes = i % 2 ? AXES_FULL : AXES_ROW;
+                check_carry(s, chunks[i]);
+            }
+}
+
 /* Chunks whose maxima differ by hundreds: what came before is scaled away, or what comes after. */
 static void test_carry_far_apart(void **state)
 {
@@ -130,7 +151,7 @@ static void add_part(problem *p, int (*axis_of)(enum role), int64_t from, int64_
     floyd_tensor parts[ROLES];
     for (enum role r = T_Q; r < ROLES; r++) {
         if (!p->t[r].block || axis_of(r) < 0) continue;
-        parts[r] = part_of(&p->t[r].view, axis_of(r), from, to);
+        parts[r] = part_of(p, r, axis_of(r), from, to);
         *backward_slot(&args, r) = &parts[r];
     }
     args.add = 1;
@@ -166,11 +187,32 @@ static void test_add(void **state)
         }
 }
 
+/* Parts of dbias lie beside each other, or are added up where it has size 1. */
+static void test_add_scores(void **state)
+{
+    (void)state;
+    for (unsigned axes = 0; axes < 32; axes++) {
+        spec s = spec_of(2, 1, 13, 26, 17, 4);
+        add_extras(&s, CAP | BIAS | DBIAS);
+        s.dtype = (floyd_dtype)(axes % 4);
+        s.wide = GRADIENTS;
+        s.mask = axes % 3 ? MASK_ROWS : MASK_NONE;
+        s.bias_axes = axes * 5 & 31;
+        s.dbias_axes = axes;
+        s.threads = 1 + (int)(axes % 2);
+        check_add(s, axis_of_n, s.N, 5);
+        check_add(s, axis_of_m, s.M, 17);
+        check_add(s, axis_of_k, s.K, 6);
+    }
+}
+
 /* The accumulator starts from the stored value: g stored before gives g + gradient, within rounding. */
 static void test_add_to_values(void **state)
 {
     (void)state;
     spec s = spec_of(1, 1, 20, 18, 19, 8);
+    s.dbias = 1;
+    s.dbias_axes = AXES_ROW;
     problem once = problem_new(&s), twice = problem_new(&s);
     store_reference_forward(&once);
     store_reference_forward(&twice);
@@ -178,6 +220,7 @@ static void test_add_to_values(void **state)
     for (enum role r = T_DQ; r < ROLES; r++) tensor_fill_normal(&twice.t[r].view, 70 + r, 2, 1);
     add_part(&twice, axis_of_k, 0, s.K);
     for (enum role r = T_DQ; r < ROLES; r++) {
+        if (!once.t[r].block || !(GRADIENTS >> r & 1)) continue;
         tensor before = tensor_new(FLOYD_F32, twice.t[r].view.size, &layout_contiguous);
         int64_t i[5] = {0};
         tensor_fill_normal(&before.view, 70 + r, 2, 1);
@@ -195,8 +238,12 @@ static void test_add_to_values(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_carry), cmocka_unit_test(test_carry_far_apart),
-                                       cmocka_unit_test(test_carry_reads_element_0), cmocka_unit_test(test_add),
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_carry),
+                                       cmocka_unit_test(test_carry_scores),
+                                       cmocka_unit_test(test_add_scores),
+                                       cmocka_unit_test(test_carry_far_apart),
+                                       cmocka_unit_test(test_carry_reads_element_0),
+                                       cmocka_unit_test(test_add),
                                        cmocka_unit_test(test_add_to_values)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

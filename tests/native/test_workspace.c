@@ -24,12 +24,22 @@ static double thread_part(const spec *s)
     return s->threads * 4.0 * 1024 * 1024 * (large > 1 ? large : 1);
 }
 
-/* h * a * (elements per head of each gradient that is not its own accumulator + 3*N*M), with h = t */
+/* Elements per head that dbias, of size 1 along two of N, M and K, is summed in. */
+static double dbias_part(const spec *s)
+{
+    const int summed = !(s->dbias_axes >> 2 & 1) + !(s->dbias_axes >> 3 & 1) + !(s->dbias_axes >> 4 & 1);
+    return s->dbias && summed >= 2 ? (double)s->N * (double)(s->M > s->K ? s->M : s->K) : 0;
+}
+
+/*
+ * h * a * (elements per head of each gradient that is not its own accumulator + 3*N*M + what dbias needs), with
+ * h = t
+ */
 static double head_part(const spec *s, unsigned wanted)
 {
     const double a = s->dtype == FLOYD_F64 ? 8 : 4;
-    double elements = 3.0 * (double)s->N * (double)s->M;
-    for (enum role r = T_DQ; r < ROLES; r++) {
+    double elements = 3.0 * (double)s->N * (double)s->M + dbias_part(s);
+    for (enum role r = T_DQ; r <= T_DV2; r++) {
         int64_t size[5];
         role_size(s, r, size);
         const int own = s->dtype == FLOYD_F32 || s->dtype == FLOYD_F64 || (s->wide >> r & 1);
@@ -46,9 +56,10 @@ static problem without_data(const spec *s)
     p.s = *s;
     for (enum role r = T_Q; r < ROLES; r++) {
         int64_t z[5];
+        const int wide = r == T_MAX || r == T_SUM || r == T_DBIAS || (s->wide >> r & 1);
+        const floyd_dtype own = wide ? accumulator_of(s->dtype) : s->dtype;
+        if (r > T_DV2 && !s->dbias) continue;
         role_size(s, r, z);
-        const floyd_dtype own =
-            r == T_MAX || r == T_SUM || (s->wide >> r & 1) ? accumulator_of(s->dtype) : s->dtype;
         p.t[r].view = floyd_contiguous(NULL, r == T_MASK ? FLOYD_U8 : own, z[0], z[1], z[2], z[3], z[4]);
         p.t[r].block = (unsigned char *)1;
     }
@@ -90,6 +101,24 @@ static void test_formula(void **state)
             }
 }
 
+/* Every form of dbias, beside a bias, a cap and dropout. */
+static void test_formula_of_scores(void **state)
+{
+    (void)state;
+    for (int i = 0; i < SHAPES; i++)
+        for (unsigned axes = 0; axes < 32; axes++)
+            for (int dtype = 0; dtype < 4; dtype++) {
+                const int64_t *z = shapes[i];
+                spec s = spec_of(z[0], z[1], z[2], z[3], z[4], z[5]);
+                add_extras(&s, EXTRAS);
+                s.threads = thread_counts[axes % 5];
+                s.dtype = (floyd_dtype)dtype;
+                s.dbias_axes = axes;
+                check_queries(&s, GRADIENTS);
+                check_queries(&s, 1u << T_DBIAS);
+            }
+}
+
 /* A gradient that is not asked for is not paid for: its accumulator is gone from the workspace. */
 static void test_unwanted_costs_nothing(void **state)
 {
@@ -110,9 +139,11 @@ static void test_unwanted_costs_nothing(void **state)
 static void test_alignment_and_contents(void **state)
 {
     (void)state;
-    for (int dtype = 0; dtype < 4; dtype++) {
+    for (int i = 0; i < 8; i++) {
         spec s = spec_of(1, 2, 33, 18, 40, 20);
-        s.dtype = (floyd_dtype)dtype;
+        add_extras(&s, i < 4 ? 0 : EXTRAS);
+        s.dbias_axes = i % 2 ? AXES_ROW : AXES_FULL;
+        s.dtype = (floyd_dtype)(i % 4);
         s.threads = 2;
         problem first = problem_new(&s), again = problem_new(&s);
         store_reference_forward(&first);
@@ -153,8 +184,9 @@ static void test_larger_is_fine(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_formula), cmocka_unit_test(test_unwanted_costs_nothing),
-        cmocka_unit_test(test_alignment_and_contents), cmocka_unit_test(test_larger_is_fine)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_formula), cmocka_unit_test(test_formula_of_scores),
+                                       cmocka_unit_test(test_unwanted_costs_nothing),
+                                       cmocka_unit_test(test_alignment_and_contents),
+                                       cmocka_unit_test(test_larger_is_fine)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

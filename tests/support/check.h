@@ -8,8 +8,16 @@
  *     |out - golden| <= ulp(golden) / 2 + 16 u T
  * where in T the weight |P| counts 4 + A times and, in dS, |dP - delta| is replaced by
  * |dP - delta| (4 + A) + sum|dY V1| + sum|dY V2| + sum|dY Y|. A is the row's largest
- * |scale| sum(|Q K1| + |Q K2|) over pivots that are not masked: exp() turns the absolute error u A of a
- * score into that relative error of P. A factor of 16 leaves room for the growth of rounding errors with
+ * |scale| sum(|Q K1| + |Q K2|) + |bias| over pivots whose weight is not 0: exp() turns the absolute error u A of a
+ * score into that relative error of P. A cap adds nothing, since tanh does not stretch. A masked pivot that
+ * weighs something counts |mask_fill - max|: its score is exact, their difference is not.
+ *
+ * dbias sums the same terms without the factors that lead from S to an edge. In dS its terms are multiplied by the
+ * cap's slope g = 1 - tanh(S / cap)^2, which itself errs by u for its subtraction and by 2 g / cap times the
+ * score's error: |dP - delta| |P| (1 + 2 g |scale| sum(|Q K1| + |Q K2|) / cap) more. Dropped weights count nothing
+ * in Y, dV and dP; kept ones are divided by 1 - dropout.
+ *
+ * A factor of 16 leaves room for the growth of rounding errors with
  * the length of a sum (measured: 1.3 to 4.5); rounding P or dS to a half type exceeds it ten times. In
  * fp64 the reference rounds as the library does, so both errors count and 16 becomes 32. Weights below
  * the smallest normal number may lose their low bits: each counts for that much more. Each step of a sum

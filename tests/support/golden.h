@@ -11,6 +11,8 @@ typedef struct golden {
     double *in[ROLES]; /* what the problem's tensors hold */
     double *value[ROLES], *terms[ROLES];
     uint8_t *mask;
+    int64_t dbias_stride[5];
+    double *size;   /* of the score's terms at each pivot of one row: |scale| sum(|Q K1| + |Q K2|) */
     double unit;    /* unit roundoff u */
     double tiny;    /* what a weight may lose by underflow, over 16 u */
     double gradual; /* what denormal intermediate results may lose */

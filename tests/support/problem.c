@@ -8,16 +8,27 @@
 #include <stdlib.h>
 #include <string.h>
 
-const char *const role_names[ROLES] = {"q",   "k1", "v1", "k2",  "v2",  "mask", "y",  "max",
-                                       "sum", "dy", "dq", "dk1", "dv1", "dk2",  "dv2"};
+const char *const role_names[ROLES] = {"q",  "k1", "v1",  "k2",  "v2",  "mask", "y",    "max",  "sum",
+                                       "dy", "dq", "dk1", "dv1", "dk2", "dv2",  "bias", "dbias"};
 
 spec spec_of(int64_t B, int64_t H, int64_t N, int64_t M, int64_t K, int64_t D)
 {
     spec s = {.B = B, .H = H, .N = N, .M = M, .K = K, .D = D, .R = 1, .deviation = 1, .threads = 1, .seed = 1};
     s.scale = 1 / sqrt(2.0 * (double)(D > 0 ? D : 1));
     s.mask_axes = AXES_USUAL;
+    s.bias_axes = s.dbias_axes = AXES_FULL;
+    s.dropout_seed = 0x0123456789ABCDEF;
     s.inputs = s.outputs = &layout_contiguous;
     return s;
+}
+
+void add_extras(spec *s, unsigned extras)
+{
+    if (extras & CAP) s->softmax_cap = 1.5;
+    if (extras & BIAS) s->bias = BIAS_NORMAL;
+    if (extras & DBIAS) s->dbias = 1;
+    if (extras & FILL) s->mask_fill = -3;
+    if (extras & DROPOUT) s->dropout = 0.3;
 }
 
 floyd_dtype accumulator_of(floyd_dtype dtype)
@@ -29,6 +40,12 @@ static void set_size(int64_t size[5], const spec *s, int64_t size2, int64_t size
 {
     const int64_t values[5] = {s->B, s->H, size2, size3, size4};
     memcpy(size, values, sizeof values);
+}
+
+/* Along which axes a role of BROADCAST is full. */
+static unsigned axes_of(const spec *s, enum role r)
+{
+    return r == T_MASK ? s->mask_axes : r == T_BIAS ? s->bias_axes : s->dbias_axes;
 }
 
 void role_size(const spec *s, enum role r, int64_t size[5])
@@ -51,9 +68,11 @@ void role_size(const spec *s, enum role r, int64_t size[5])
         set_size(size, s, s->N, s->M, s->R);
         break;
     case T_MASK:
+    case T_BIAS:
+    case T_DBIAS:
         set_size(size, s, s->N, s->M, s->K);
         for (int a = 0; a < 5; a++)
-            if (!(s->mask_axes >> a & 1)) size[a] = 1;
+            if (!(axes_of(s, r) >> a & 1)) size[a] = 1;
         break;
     default:
         set_size(size, s, s->N, s->M, s->D);
@@ -63,7 +82,7 @@ void role_size(const spec *s, enum role r, int64_t size[5])
 static floyd_dtype role_dtype(const spec *s, enum role r)
 {
     if (r == T_MASK) return FLOYD_U8;
-    if (r == T_MAX || r == T_SUM) return accumulator_of(s->dtype);
+    if (r == T_MAX || r == T_SUM || r == T_DBIAS) return accumulator_of(s->dtype);
     return s->wide >> r & 1 ? accumulator_of(s->dtype) : s->dtype;
 }
 
@@ -81,19 +100,34 @@ static void fill_mask(const floyd_tensor *t, const spec *s)
     }
 }
 
+static void fill_bias(const floyd_tensor *t, const spec *s)
+{
+    int64_t index[5] = {0};
+    tensor_fill_normal(t, s->seed * 100 + T_BIAS, 0, s->bias == BIAS_ZERO ? 0 : 1);
+    for (int64_t i = 0, count = tensor_count(t); s->bias == BIAS_HOLES && i < count; i++, tensor_next(t, index))
+        if (index[4] > 0 && draw_uniform(s->seed + 78, (uint64_t)i) < 0.3) tensor_set(t, index, -INFINITY);
+}
+
+static int asked_for(const spec *s, enum role r)
+{
+    return r == T_MASK ? s->mask != MASK_NONE : r == T_BIAS ? s->bias != BIAS_NONE : r != T_DBIAS || s->dbias;
+}
+
 problem problem_new(const spec *s)
 {
     problem p;
     memset(&p, 0, sizeof p);
     p.s = *s;
     for (enum role r = T_Q; r < ROLES; r++) {
-        const int output = r == T_Y || r == T_MAX || r == T_SUM || r >= T_DQ;
+        const int output = (FORWARD_OUTPUTS | GRADIENTS) >> r & 1;
         int64_t size[5];
         role_size(s, r, size);
-        if (r == T_MASK && s->mask == MASK_NONE) continue;
+        if (!asked_for(s, r)) continue;
         p.t[r] = tensor_new(role_dtype(s, r), size, output ? s->outputs : s->inputs);
         if (r == T_MASK)
             fill_mask(&p.t[r].view, s);
+        else if (r == T_BIAS)
+            fill_bias(&p.t[r].view, s);
         else if (!output)
             tensor_fill_normal(&p.t[r].view, s->seed * 100 + r, s->mean, s->deviation);
     }
@@ -125,19 +159,24 @@ static const floyd_tensor *view_if(const problem *p, enum role r, unsigned wante
     return p->t[r].block && (wanted >> r & 1) ? &p->t[r].view : NULL;
 }
 
+/* The numbers of a structure, which forward and backward have under the same names. */
+#define SET_NUMBERS(args, s)                                                                                       \
+    ((args)->scale = (s)->scale, (args)->softmax_cap = (s)->softmax_cap, (args)->mask_fill = (s)->mask_fill,       \
+     (args)->dropout = (s)->dropout, (args)->seed = (s)->dropout_seed)
+
 floyd_forward_args forward_args(const problem *p, unsigned wanted)
 {
     floyd_forward_args a = FLOYD_FORWARD_ARGS_INIT;
-    a.scale = p->s.scale;
-    for (enum role r = T_Q; r <= T_SUM; r++)
-        *forward_slot(&a, r) = view_if(p, r, wanted | ~(unsigned)FORWARD_OUTPUTS);
+    SET_NUMBERS(&a, &p->s);
+    for (enum role r = T_Q; r < ROLES; r++)
+        if (forward_slot(&a, r)) *forward_slot(&a, r) = view_if(p, r, wanted | ~(unsigned)FORWARD_OUTPUTS);
     return a;
 }
 
 floyd_backward_args backward_args(const problem *p, unsigned wanted)
 {
     floyd_backward_args a = FLOYD_BACKWARD_ARGS_INIT;
-    a.scale = p->s.scale;
+    SET_NUMBERS(&a, &p->s);
     a.mask_rule = p->s.rule;
     for (enum role r = T_Q; r < ROLES; r++) *backward_slot(&a, r) = view_if(p, r, wanted | ~(unsigned)GRADIENTS);
     return a;
@@ -145,14 +184,16 @@ floyd_backward_args backward_args(const problem *p, unsigned wanted)
 
 const floyd_tensor **forward_slot(floyd_forward_args *a, enum role r)
 {
-    const floyd_tensor **slots[] = {&a->q, &a->k1, &a->v1, &a->k2, &a->v2, &a->mask, &a->y, &a->max, &a->sum};
-    return r <= T_SUM ? slots[r] : NULL;
+    const floyd_tensor **slots[ROLES] = {&a->q, &a->k1, &a->v1, &a->k2, &a->v2, &a->mask, &a->y, &a->max, &a->sum};
+    slots[T_BIAS] = &a->bias;
+    return slots[r];
 }
 
 const floyd_tensor **backward_slot(floyd_backward_args *a, enum role r)
 {
-    const floyd_tensor **slots[] = {&a->q,   &a->k1, &a->v1, &a->k2,  &a->v2,  &a->mask, &a->y,  &a->max,
-                                    &a->sum, &a->dy, &a->dq, &a->dk1, &a->dv1, &a->dk2,  &a->dv2};
+    const floyd_tensor **slots[ROLES] = {&a->q,   &a->k1,  &a->v1,  &a->k2,   &a->v2,   &a->mask,
+                                         &a->y,   &a->max, &a->sum, &a->dy,   &a->dq,   &a->dk1,
+                                         &a->dv1, &a->dk2, &a->dv2, &a->bias, &a->dbias};
     return slots[r];
 }
 
@@ -215,7 +256,7 @@ static void expect_ok(const problem *p, const char *what, floyd_status status)
 static void expect_gaps(const problem *p, unsigned roles)
 {
     for (int r = 0; r < ROLES; r++)
-        if ((roles >> r & 1) && !tensor_gaps_untouched(&p->t[r]))
+        if ((roles >> r & 1) && p->t[r].block && !tensor_gaps_untouched(&p->t[r]))
             fail_msg("bytes between the elements of %s were written", role_names[r]);
 }
 
@@ -236,7 +277,8 @@ void run_backward_wanted(problem *p, unsigned wanted)
     expect_ok(p, "backward", run_backward_args(&args, &options));
     expect_gaps(p, wanted);
     for (int r = T_DQ; r < ROLES; r++)
-        if (!(wanted >> r & 1) && !tensor_untouched(&p->t[r])) fail_msg("%s was not asked for", role_names[r]);
+        if ((GRADIENTS & ~wanted) >> r & 1 && !tensor_untouched(&p->t[r]))
+            fail_msg("%s was not asked for", role_names[r]);
 }
 
 void run_backward(problem *p)

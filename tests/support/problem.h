@@ -8,14 +8,39 @@
 
 #include "tensor.h"
 
-enum role { T_Q, T_K1, T_V1, T_K2, T_V2, T_MASK, T_Y, T_MAX, T_SUM, T_DY, T_DQ, T_DK1, T_DV1, T_DK2, T_DV2, ROLES };
+enum role {
+    T_Q,
+    T_K1,
+    T_V1,
+    T_K2,
+    T_V2,
+    T_MASK,
+    T_Y,
+    T_MAX,
+    T_SUM,
+    T_DY,
+    T_DQ,
+    T_DK1,
+    T_DV1,
+    T_DK2,
+    T_DV2,
+    T_BIAS,
+    T_DBIAS,
+    ROLES
+};
 extern const char *const role_names[ROLES]; /* as the messages of the library spell them */
 
 enum { FORWARD_OUTPUTS = 1 << T_Y | 1 << T_MAX | 1 << T_SUM };
-enum { GRADIENTS = 1 << T_DQ | 1 << T_DK1 | 1 << T_DV1 | 1 << T_DK2 | 1 << T_DV2 };
-enum { HALVES = 1 << T_Y | 1 << T_DY | GRADIENTS }; /* roles that may be fp32 beside half inputs */
+enum { EDGE_GRADIENTS = 1 << T_DQ | 1 << T_DK1 | 1 << T_DV1 | 1 << T_DK2 | 1 << T_DV2 };
+enum { GRADIENTS = EDGE_GRADIENTS | 1 << T_DBIAS };
+/* roles that may be fp32 beside half inputs */
+enum { HALVES = 1 << T_Y | 1 << T_DY | 1 << T_BIAS | EDGE_GRADIENTS };
+/* roles that a spec must ask for, and whose axes may have size 1 */
+enum { BROADCAST = 1 << T_MASK | 1 << T_BIAS | 1 << T_DBIAS };
 
 enum mask_kind { MASK_NONE, MASK_ZERO, MASK_ONES, MASK_RANDOM, MASK_PADDING, MASK_ROWS };
+/* BIAS_HOLES: -inf at some pivots, never at the first. */
+enum bias_kind { BIAS_NONE, BIAS_ZERO, BIAS_NORMAL, BIAS_HOLES };
 enum { AXES_USUAL = 1 << 0 | 1 << 2 | 1 << 4, AXES_FULL = 31, AXES_ROW = 1 << 4 }; /* bit a: axis a is full */
 
 typedef struct spec {
@@ -26,17 +51,26 @@ typedef struct spec {
     enum mask_kind mask;
     unsigned mask_axes;
     floyd_mask_rule rule;
+    double softmax_cap, mask_fill, dropout;
+    uint64_t dropout_seed;
+    enum bias_kind bias;
+    int dbias; /* whether it is among the gradients */
+    unsigned bias_axes, dbias_axes;
     const layout *inputs, *outputs;
     int threads;
     uint64_t seed;
 } spec;
 
-/* fp32, normal inputs, scale 1/sqrt(2D), no mask, contiguous, one thread. */
+/* fp32, normal inputs, scale 1/sqrt(2D), nothing done to scores and weights, contiguous, one thread. */
 spec spec_of(int64_t B, int64_t H, int64_t N, int64_t M, int64_t K, int64_t D);
+
+/* What may be done to scores and weights. FILL is one beside which masked pivots still weigh something. */
+enum { CAP = 1, BIAS = 2, DBIAS = 4, FILL = 8, DROPOUT = 16, EXTRAS = 31 };
+void add_extras(spec *s, unsigned extras);
 
 typedef struct problem {
     spec s;
-    tensor t[ROLES]; /* t[T_MASK].block is NULL without a mask */
+    tensor t[ROLES]; /* block is NULL where there is none */
 } problem;
 
 /* Inputs filled; Y, max, sum and gradients poisoned. */

@@ -20,13 +20,16 @@ static floyd_status run(call *c)
                        : floyd_forward(&c->fargs, &c->options, c->workspace, c->bytes);
 }
 
-call *call_new(int backward, floyd_dtype dtype, unsigned wide)
+call *call_with(int backward, floyd_dtype dtype, unsigned wide, unsigned roles)
 {
     call *c = calloc(1, sizeof *c);
     spec s = spec_of(REFUSAL_B, REFUSAL_H, REFUSAL_N, REFUSAL_M, REFUSAL_K, REFUSAL_D);
     s.dtype = dtype;
     s.wide = wide;
-    s.mask = MASK_RANDOM;
+    s.mask = roles >> T_MASK & 1 ? MASK_RANDOM : MASK_NONE;
+    s.bias = roles >> T_BIAS & 1 ? BIAS_NORMAL : BIAS_NONE;
+    s.dbias = roles >> T_DBIAS & 1;
+    s.bias_axes = 1u << 2 | 1u << 3 | 1u << 4;
     s.R = 2;
     c->backward = backward;
     c->p = problem_new(&s);
@@ -43,6 +46,16 @@ call *call_new(int backward, floyd_dtype dtype, unsigned wide)
     return c;
 }
 
+call *call_new(int backward, floyd_dtype dtype, unsigned wide)
+{
+    return call_with(backward, dtype, wide, 1u << T_MASK);
+}
+
+call *call_about(int backward, unsigned roles)
+{
+    return call_with(backward, FLOYD_F32, 0, 1u << T_MASK | roles);
+}
+
 void call_free(call *c)
 {
     problem_free(&c->p);
@@ -52,17 +65,17 @@ void call_free(call *c)
 
 int call_has(const call *c, enum role r)
 {
-    return c->backward || r <= T_SUM;
+    return c->p.t[r].block && (c->backward || r <= T_SUM || r == T_BIAS);
 }
 
 int call_writes(const call *c, enum role r)
 {
-    return c->backward ? r >= T_DQ : (FORWARD_OUTPUTS >> r & 1);
+    return (c->backward ? GRADIENTS : FORWARD_OUTPUTS) >> r & 1;
 }
 
 int call_may_omit(const call *c, enum role r)
 {
-    return r == T_MASK || (c->backward ? r >= T_DQ : r == T_MAX || r == T_SUM);
+    return (BROADCAST | (c->backward ? GRADIENTS : 1 << T_MAX | 1 << T_SUM)) >> r & 1;
 }
 
 const floyd_tensor **call_slot(call *c, enum role r)

@@ -22,7 +22,11 @@ typedef struct call {
     size_t bytes; /* of workspace: what the query of the unspoilt call said */
 } call;
 
+/* roles: bits of those of BROADCAST that the call has; plain calls have a mask. */
+call *call_with(int backward, floyd_dtype dtype, unsigned wide, unsigned roles);
 call *call_new(int backward, floyd_dtype dtype, unsigned wide);
+/* A plain call in fp32 that also has these roles, where the operation does. */
+call *call_about(int backward, unsigned roles);
 void call_free(call *c);
 
 /* Whether the operation has this argument, as an output, as one that may be NULL. */

@@ -93,6 +93,14 @@ double tensor_get(const floyd_tensor *t, const int64_t index[5])
     }
 }
 
+uint64_t tensor_bits(const floyd_tensor *t, const int64_t index[5])
+{
+    const unsigned char *from = element(t, index);
+    uint64_t bits = 0;
+    for (size_t i = floyd_dtype_size(t->dtype); i > 0; i--) bits = bits << 8 | from[i - 1];
+    return bits;
+}
+
 void tensor_set(const floyd_tensor *t, const int64_t index[5], double value)
 {
     unsigned char *to = element(t, index);

@@ -38,6 +38,8 @@ void tensor_poison(tensor *t);
 
 int64_t tensor_count(const floyd_tensor *t);
 double tensor_get(const floyd_tensor *t, const int64_t index[5]);
+/* The element as it is stored, in the lowest bits. */
+uint64_t tensor_bits(const floyd_tensor *t, const int64_t index[5]);
 /* Rounds once, to nearest even. */
 void tensor_set(const floyd_tensor *t, const int64_t index[5], double value);
 /* The next index in row-major order; 0 after the last. */
