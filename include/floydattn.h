@@ -273,9 +273,9 @@ typedef struct floyd_backward_args {
  * The workspace that floyd_backward needs. With t and a as above and h = heads in flight (at most t),
  *     bytes <= t * 4 MiB * max(1, D*a/512)
  *              + h * a * (sum of the elements per head of each requested gradient whose type is not
- *                         the accumulator's + 3*N*M + the greater of N*M and N*K if dbias has size 1 along two of
- * N, M, K) Where dbias has size 1 along B or H heads are done one after another. Returns as
- * floyd_forward_workspace.
+ *                         the accumulator's + 3*N*M + F)
+ * F = max(N*M, N*K) if dbias has size 1 along two or all of N, M and K, else 0. Where dbias has size 1 along B or H
+ * the heads are done one after another: h = 1. Returns as floyd_forward_workspace.
  */
 FLOYD_API floyd_status floyd_backward_workspace(const floyd_backward_args *args, const floyd_options *options,
                                                 size_t *bytes);

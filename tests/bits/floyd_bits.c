@@ -14,8 +14,8 @@
 
 #include "floydattn.h"
 
-enum { Q, K1, V1, K2, V2, DY, MASK, Y, MAX, SUM, DQ, DK1, DV1, DK2, DV2, TENSORS, OUTPUTS = Y };
-static const char *const output_names[] = {"y", "max", "sum", "dq", "dk1", "dv1", "dk2", "dv2"};
+enum { Q, K1, V1, K2, V2, DY, MASK, Y, MAX, SUM, DQ, DK1, DV1, DK2, DV2, DBIAS, BIAS, TENSORS, OUTPUTS = Y };
+static const char *const output_names[] = {"y", "max", "sum", "dq", "dk1", "dv1", "dk2", "dv2", "dbias"};
 
 enum mask { MASK_NONE, MASK_RANDOM, MASK_PADDING, MASK_ROWS, MASKS };
 static const char *const mask_names[] = {"none", "random", "padding", "rows"};
@@ -42,6 +42,7 @@ typedef struct spec {
     int threads;
     int wide; /* y and the gradients in the accumulator's type */
     int carry, add;
+    int extras; /* a bias and its gradient, a cap, a fill and, unless carried, dropout */
 } spec;
 
 typedef struct problem {
@@ -218,6 +219,25 @@ static void make_mask(problem *p)
                 *to++ = (unsigned char)is_masked(s, b, n, i % size[4], next(&p->random) >> 8);
 }
 
+/* A bias that is the same for all heads, and its gradient: summed over heads, over rows too, or over batches alone.
+ */
+static void make_bias(problem *p, int index)
+{
+    const spec *s = &p->s;
+    if (!s->extras) return;
+    const int64_t rows = index % 3 == 1 ? 1 : s->N, columns = index % 3 == 2 ? s->M : 1;
+    const int64_t size[5] = {s->B, 1, s->N, s->M, s->K}, sum[5] = {1, s->H, rows, columns, s->K};
+    make(p, BIAS, s->dtype, s->inputs == SHARED ? CONTIGUOUS : s->inputs, size);
+    fill(p, BIAS, ORDINARY);
+    make(p, DBIAS, s->dtype == FLOYD_F64 ? FLOYD_F64 : FLOYD_F32, s->outputs, sum);
+    if (s->add) fill(p, DBIAS, ORDINARY);
+}
+
+/* What forward and backward have alike. */
+#define ASK_EXTRAS(a, p)                                                                                           \
+    ((a).bias = &(p)->t[BIAS], (a).softmax_cap = 1.5, (a).mask_fill = -3, (a).dropout = (p)->s.carry ? 0 : 0.3,    \
+     (a).seed = 0x123456789abcdefu)
+
 /* ---- Runs ---------------------------------------------------------------------------------------- */
 
 static double scale_of(const spec *s)
@@ -235,6 +255,7 @@ static void forward(problem *p)
     a.mask = p->block[MASK] ? &p->t[MASK] : NULL;
     a.y = &p->t[Y], a.max = &p->t[MAX], a.sum = &p->t[SUM];
     a.carry = p->s.carry;
+    if (p->s.extras) ASK_EXTRAS(a, p);
     size_t bytes;
     check(floyd_forward_workspace(&a, &options, &bytes));
     void *workspace = must(malloc(bytes + 1));
@@ -265,6 +286,7 @@ static void backward(problem *p)
     a.y = &p->t[Y], a.max = &p->t[MAX], a.sum = &p->t[SUM], a.dy = &p->t[DY];
     a.dq = &p->t[DQ], a.dk1 = &p->t[DK1], a.dv1 = &p->t[DV1], a.dk2 = &p->t[DK2], a.dv2 = &p->t[DV2];
     a.add = p->s.add;
+    if (p->s.extras) ASK_EXTRAS(a, p), a.dbias = &p->t[DBIAS];
     size_t bytes;
     check(floyd_backward_workspace(&a, &options, &bytes));
     void *workspace = must(malloc(bytes + 1));
@@ -285,10 +307,10 @@ static void print_spec(int index, const spec *s)
 {
     printf("%03d %s %dx%dx%dx%dx%dx%d", index, dtype_names[s->dtype], (int)s->B, (int)s->H, (int)s->N, (int)s->M,
            (int)s->K, (int)s->D);
-    printf(" mask=%s/%s in=%s out=%s values=%s threads=%d%s%s%s :", mask_names[s->mask],
+    printf(" mask=%s/%s in=%s out=%s values=%s threads=%d%s%s%s%s :", mask_names[s->mask],
            s->rule == FLOYD_MASK_REPLACE ? "replace" : "zero", layout_names[s->inputs], layout_names[s->outputs],
            values_names[s->values], s->threads, s->wide ? " wide" : "", s->carry ? " carry" : "",
-           s->add ? " add" : "");
+           s->add ? " add" : "", s->extras ? " extras" : "");
 }
 
 static void run(int index, const spec *s)
@@ -297,13 +319,14 @@ static void run(int index, const spec *s)
     make_operands(&p);
     make_mask(&p);
     make_outputs(&p);
+    make_bias(&p, index);
     if (s->carry)
         forward_carried(&p);
     else
         forward(&p);
     backward(&p);
     print_spec(index, s);
-    for (int i = OUTPUTS; i < TENSORS; i++)
+    for (int i = OUTPUTS; i < (s->extras ? BIAS : DBIAS); i++)
         printf(" %s=%016llx", output_names[i - OUTPUTS], (unsigned long long)hash(p.block[i], p.bytes[i]));
     putchar('\n');
     fflush(stdout);
@@ -315,7 +338,7 @@ static void run(int index, const spec *s)
 /* Sizes that are worth their time, beside the mixed ones: several tiles on every axis, and long heads. */
 static const int64_t large[][4] = {{65, 64, 100, 16},  {33, 100, 65, 64}, {100, 33, 48, 65}, {64, 65, 33, 128},
                                    {48, 100, 24, 130}, {100, 65, 64, 32}, {32, 32, 100, 48}, {65, 33, 65, 130}};
-enum { LARGE = sizeof large / sizeof *large, MIXED = 200, MOST_WORK = 1000000 };
+enum { LARGE = sizeof large / sizeof *large, MIXED = 200, EXTRAS = 60, MOST_WORK = 1000000 };
 
 static int64_t pick(uint64_t *random, int64_t count)
 {
@@ -353,6 +376,7 @@ static spec choose(int index)
     s.wide = pick(&random, 4) == 0;
     s.carry = pick(&random, 5) == 0;
     s.add = pick(&random, 5) == 0;
+    s.extras = index >= LARGE + MIXED;
     return s;
 }
 
@@ -386,7 +410,7 @@ int main(int count, char **words)
     if (count == 2 && strcmp(words[1], "isas") == 0) return print_isas();
     if (count > 1) return fputs("usage: floyd_bits [isas]\n", stderr), 2;
     print_chosen();
-    for (int i = 0; i < LARGE + MIXED; i++) {
+    for (int i = 0; i < LARGE + MIXED + EXTRAS; i++) {
         const spec s = choose(i);
         run(i, &s);
     }
