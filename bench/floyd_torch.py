@@ -27,7 +27,7 @@ from torch import Tensor
 
 import floydattn
 from floydattn import _native
-from floydattn.torch import _operator, floyd_attention
+from floydattn.torch import floyd_attention
 
 
 def machine() -> str:
@@ -67,83 +67,85 @@ def operands(B: int, H: int, N: int, M: int, K: int, D: int) -> list[Tensor]:
 # ---- overhead ------------------------------------------------------------------------------------------------------
 
 
-class Bare:
-    """Forward and backward as C calls whose structures and workspaces are ready."""
+class Inside:
+    """Measures how long the library's own functions run, workspace queries apart, while it is entered."""
 
-    def __init__(self, tensors: list[Tensor], gradient: Tensor) -> None:
-        self.keep: list[object] = []
-        q, k1, v1, k2, v2 = tensors
-        y, greatest, total = _operator._outputs(q, 1)
-        known = {"q": q, "k1": k1, "v1": v1, "k2": k2, "v2": v2, "y": y, "max": greatest, "sum": total}
-        gradients = dict(zip(_operator.GRADIENTS, _operator._gradients(tensors, None, [True] * 5 + [False])))
-        scale = {"scale": (2 * q.shape[4]) ** -0.5}
-        self.forward = self._ready(_native.FORWARD, known, scale)
-        self.backward = self._ready(_native.BACKWARD, {**known, "dy": gradient, **gradients}, {**scale, "mask_rule": 1})
+    def __init__(self) -> None:
+        self.seconds = 0.0
+        self._functions = [(kind, kind.run) for kind in (_native.FORWARD, _native.BACKWARD)]
 
-    def _ready(self, kind: object, tensors: dict[str, Tensor], fields: dict[str, float]) -> Callable[[], object]:
-        frame = _native._Frame(_native.BACKWARD.total)
-        given = {name: _operator._native_tensor(t) for name, t in tensors.items()}
-        _native._fill(frame, kind, given, fields, torch.get_num_threads())
-        base, options = frame.address, frame.address + kind.options_at
-        kind.query(base, options, base + kind.bytes_at)
-        size = _native._SIZE.unpack_from(frame.bytes, kind.bytes_at)[0]
-        workspace = torch.empty(size, dtype=torch.uint8)
-        self.keep += [frame, workspace, *tensors.values()]
-        return lambda: kind.run(base, options, workspace.data_ptr(), size)
+    def _timed(self, function: Callable[..., int]) -> Callable[..., int]:
+        def run(*arguments: int) -> int:
+            start = time.perf_counter()
+            status = function(*arguments)
+            self.seconds += time.perf_counter() - start
+            return status
+
+        return run
+
+    def __enter__(self) -> Inside:
+        for kind, function in self._functions:
+            kind.run = self._timed(function)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for kind, function in self._functions:
+            kind.run = function
+
+
+def share_inside(step: Callable[[], object], repeat: int, count: int) -> tuple[list[float], list[float]]:
+    """Seconds of a step, and of what it spends outside the library, turn by turn."""
+    whole, outside = [], []
+    seconds_of(step, repeat)
+    for _ in range(count):
+        with Inside() as inside:
+            whole.append(seconds_of(step, repeat))
+        outside.append(whole[-1] - inside.seconds / repeat)
+    return whole, outside
 
 
 def overhead() -> None:
-    small = operands(1, 1, 8, 8, 8, 8)
     with torch.inference_mode():
-        inference = operands(1, 1, 8, 8, 8, 8)
-        found = turns({"floyd_attention (1,1,8,8,8,8), inference": lambda: floyd_attention(*inference),
-                       "the same in C": Bare(small, small[0]).forward}, 2000, 9)  # fmt: skip
-        show(found)
-    tensors = operands(32, 4, 20, 20, 20, 64)
-    gradient, bare = torch.randn_like(tensors[0]), None
-    bare = Bare(tensors, gradient)
-    leaves = [t.detach().requires_grad_() for t in tensors]
-
-    def step() -> None:
-        torch.autograd.grad(floyd_attention(*leaves), leaves, gradient)
-
-    def c_step() -> None:
-        bare.forward()
-        bare.backward()
-
-    found = turns({"step at (32,4,20,20,20,64)": step, "its two C calls": c_step}, 5, 15)
-    show(found)
-    ours, theirs = (statistics.median(times) for times in found.values())
-    print(f"the Python layer adds {100 * (ours / theirs - 1):.1f} % by medians, "
-          f"{100 * (min(found['step at (32,4,20,20,20,64)']) / min(found['its two C calls']) - 1):.1f} % by minima")  # fmt: skip
+        small = operands(1, 1, 8, 8, 8, 8)
+        show(turns({"floyd_attention (1,1,8,8,8,8), inference": lambda: floyd_attention(*small)}, 2000, 15))
+    tensors = [t.requires_grad_() for t in operands(32, 4, 20, 20, 20, 64)]
+    gradient = torch.randn_like(tensors[0])
+    whole, outside = share_inside(lambda: torch.autograd.grad(floyd_attention(*tensors), tensors, gradient), 5, 15)
+    show({"step at (32,4,20,20,20,64)": whole, "of it outside the library": outside})
+    print(f"the Python layer: {100 * statistics.median(o / (w - o) for w, o in zip(whole, outside)):.1f} % of the library's time, "
+          "by the median")  # fmt: skip
 
 
 # ---- mixed ---------------------------------------------------------------------------------------------------------
 
 
 def mixed() -> None:
-    """Two linear layers and attention, forward and backward: parts alone, then one after the other."""
+    """Linear layers round attention, forward and backward; the parts alone have the same views, copies and sums of gradients."""
     B, H, N, D = 4, 4, 48, 32
     x = torch.randn(B, N, N, H * D)
     into, out = torch.nn.Linear(H * D, 5 * H * D), torch.nn.Linear(H * D, H * D)
-    heads = [t.view(B, N, N, H, D).permute(0, 3, 1, 2, 4) for t in into(x).detach().chunk(5, -1)]
-    y = floyd_attention(*heads)
+
+    def heads() -> list[Tensor]:
+        return [t.view(B, N, N, H, D).permute(0, 3, 1, 2, 4) for t in into(x).chunk(5, -1)]
+
+    def narrow(y: Tensor) -> Tensor:
+        return out(y.permute(0, 2, 3, 1, 4).reshape(B, N, N, H * D))
+
+    leaves = [t.detach().requires_grad_() for t in heads()]
+    y = floyd_attention(*leaves).detach().requires_grad_()
+    gradients = torch.autograd.grad(floyd_attention(*leaves), leaves, y)
 
     def linear() -> None:
-        wide = into(x)
-        narrow = out(x)
-        torch.autograd.backward([wide, narrow], [wide.detach(), narrow.detach()])
-
-    leaves = [t.detach().requires_grad_() for t in heads]
+        z = narrow(y)
+        z.backward(z.detach())
+        torch.autograd.backward(heads(), gradients)
 
     def attention() -> None:
-        torch.autograd.grad(floyd_attention(*leaves), leaves, y)
+        torch.autograd.grad(floyd_attention(*leaves), leaves, y.detach())
 
     def both() -> None:
-        split = [t.view(B, N, N, H, D).permute(0, 3, 1, 2, 4) for t in into(x).chunk(5, -1)]
-        joined = floyd_attention(*split).permute(0, 2, 3, 1, 4).reshape(B, N, N, H * D)
-        narrow = out(joined)
-        narrow.backward(narrow.detach())
+        z = narrow(floyd_attention(*heads()))
+        z.backward(z.detach())
 
     found = turns({"linear layers alone": linear, "attention alone": attention, "both": both}, 3, 25)
     show(found)

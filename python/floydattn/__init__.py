@@ -17,6 +17,7 @@ The mathematics, the shapes and every promise stand in floydattn.h.
 from __future__ import annotations
 
 import importlib
+import importlib.util
 from typing import TYPE_CHECKING, Any
 
 from . import numpy
@@ -28,8 +29,10 @@ if TYPE_CHECKING:
     from .torch import floyd_attention
 
 __version__ = version()
-__all__ = ["floyd_attention", "library_path", "npu_fused_floyd_attention", "npu_fused_floyd_attention_backward", "numpy",
-           "patch_floydnet", "pivotal_attention", "pivotal_attention3", "version"]  # fmt: skip
+__all__ = ["library_path", "numpy", "version"]
+if importlib.util.find_spec("torch"):
+    __all__ += ["floyd_attention", "npu_fused_floyd_attention", "npu_fused_floyd_attention_backward", "patch_floydnet",
+                "pivotal_attention", "pivotal_attention3"]  # fmt: skip
 
 # What needs PyTorch is imported when it is first asked for.
 _MODULES = {"floyd_attention": "torch", "pivotal_attention": "floydnet", "pivotal_attention3": "floydnet",

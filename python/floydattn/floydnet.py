@@ -107,9 +107,12 @@ def pivotal_attention3(
         rows = slice(first, first + step)
         mask = attn_mask if attn_mask is None or attn_mask.shape[2] == 1 else attn_mask[:, :, rows]
         numbers = (dropout, scale, inf, softmax_cap)
-        part = checkpoint(_some_rows, q_ijk[:, :, rows], k_pjk, k_ipk[:, :, rows], k_ijp[:, :, rows], v_pjk,
-                          v_ipk[:, :, rows], v_ijp[:, :, rows], mask, numbers, use_reentrant=False)  # fmt: skip
-        parts.append(part)
+        given = (q_ijk[:, :, rows], k_pjk, k_ipk[:, :, rows], k_ijp[:, :, rows], v_pjk, v_ipk[:, :, rows], v_ijp[:, :, rows],
+                 mask, numbers)  # fmt: skip
+        if torch._C._are_functorch_transforms_active():  # in which PyTorch cannot checkpoint
+            parts.append(_some_rows(*given))
+        else:
+            parts.append(checkpoint(_some_rows, *given, use_reentrant=False))
     return torch.cat(parts, dim=2)
 
 

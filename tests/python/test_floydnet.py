@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""pivotal_attention(), pivotal_attention3() and patch_floydnet() against the installed floydnet."""
+"""pivotal_attention() and pivotal_attention3() against the installed floydnet."""
 
 import inspect
 import math
@@ -7,17 +7,15 @@ import math
 import pytest
 
 torch = pytest.importorskip("torch")
-floydnet = pytest.importorskip("floydnet")
+pytest.importorskip("floydnet")
 
 import floydnet.functional as theirs
-import floydnet.transformer
-from floydnet import PivotalAttentionBlock
 from tensors import SIZES, normal, operands, pattern, random_mask
 from torch.multiprocessing.reductions import StorageWeakRef
 from torch.utils._python_dispatch import TorchDispatchMode
 
 import floydattn.floydnet as ours
-from floydattn import patch_floydnet, pivotal_attention, pivotal_attention3
+from floydattn import pivotal_attention, pivotal_attention3
 
 SIZES3 = (2, 2, 4, 3, 5, 6, 4)  # B, H, I, J, K, P, D
 
@@ -62,7 +60,7 @@ def agree(functions, x, mask=None, **options):
 
 
 def near(got, wanted, unit):
-    largest = float(wanted.abs().max()) if wanted.numel() else 0.0
+    largest = wanted.abs().max().item() if wanted.numel() else 0.0
     assert ((got - wanted).abs() <= unit * max(largest, 1.0)).all()
 
 
@@ -148,9 +146,48 @@ def test_single_precision(functions):
 
 def test_half_and_wide_masks_beside_single_precision():
     for dtype in (torch.bfloat16, torch.float64):
-        mask = normal(SIZES[:5], torch.bfloat16).to(dtype)
+        mask = normal(SIZES[:5], torch.bfloat16).to(dtype).requires_grad_()
         got = pivotal_attention(*pair(torch.float32), attn_mask=mask)
-        near(got, theirs.pivotal_attention(*pair(torch.float32), attn_mask=mask.float()), 2.0**-17)
+        wanted = theirs.pivotal_attention(*pair(torch.float32), attn_mask=mask.float())
+        near(got, wanted, 2.0**-17)
+        gradients = [torch.autograd.grad(y, mask, torch.ones_like(y))[0] for y in (got, wanted)]
+        assert gradients[0].dtype == dtype
+        near(*gradients, 2.0**-8 if dtype == torch.bfloat16 else 2.0**-17)
+
+
+@both
+@pytest.mark.parametrize("inf", [3.0, 0.0])
+def test_second_derivatives(functions, inf):
+    sizes = (1, 1, 3, 2, 4, 2) if functions[2] is pair else (1, 1, 2, 2, 2, 3, 2)
+    x = [t.requires_grad_() for t in functions[2](sizes=sizes)]
+    mask = random_mask(sizes[:-1])
+    assert torch.autograd.gradgradcheck(lambda *x: functions[0](*x, attn_mask=mask, inf=inf), x, fast_mode=True)
+
+
+@both
+def test_torch_func(functions):
+    own, other, make, full = functions
+    x, mask, q = make(), random_mask(full), torch.stack([make()[0], 2 * make()[0]])
+    for mapped in (lambda f: torch.func.vmap(lambda q: f(q, *x[1:], attn_mask=mask)),
+                   lambda f: torch.func.vmap(torch.func.grad(lambda q: f(q, *x[1:], attn_mask=mask).square().sum()))):  # fmt: skip
+        near(mapped(own)(q), mapped(other)(q), 2.0**-43)
+
+
+@both
+def test_compiled(functions):
+    x = functions[2]()
+    compiled = torch.compile(lambda *x: functions[0](*x), backend="aot_eager", fullgraph=True)
+    for got, wanted in zip(*(value_and_gradients(f, x, None, {}) for f in (lambda *x, attn_mask: compiled(*x), functions[0]))):
+        assert torch.equal(got, wanted)
+
+
+@both
+def test_autocast(functions):
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        results = [value_and_gradients(function, functions[2](torch.float32), None, {}) for function in functions[:2]]
+    for got, wanted in zip(*results):
+        assert got.dtype == wanted.dtype
+        near(got.float(), wanted.float(), 2.0**-4)  # theirs has scores of 8 bits
 
 
 @both
@@ -253,72 +290,6 @@ def test_memory_of_steps(monkeypatch):
         peaks.append(peak.most)
     # Gradients of seven operands, sums of them, the result and its gradient; a dozen buffers of one i's scores.
     assert peaks[0] <= 12 * operand + 12 * scores < 4 * rows * scores < peaks[1]
-
-
-# ---- in floydnet's own models --------------------------------------------------------------------------
-
-
-def block(**options):
-    torch.manual_seed(0)
-    made = PivotalAttentionBlock(32, 4, **options)
-    for parameter in made.parameters():  # some of which start as 0
-        torch.nn.init.normal_(parameter, std=0.2)
-    return made
-
-
-def run_block(made, x, mask):
-    x = x.clone().requires_grad_()
-    made.zero_grad()
-    y = made(x, mask)
-    y.square().sum().backward()
-    return [y.detach(), x.grad, *(parameter.grad for parameter in made.parameters())]
-
-
-@pytest.mark.parametrize("options", [{}, {"norm_position": "post", "bias": True}, {"enable_symmetric_mix": False}], ids=str)
-@pytest.mark.parametrize("mask", [None, random_mask((2, 1, 7, 1, 7), 0.3), normal((7, 7), torch.float32)])
-def test_patched_block(options, mask):
-    made, x = block(**options), normal((2, 7, 7, 32), torch.float32)
-    wanted = run_block(made, x, mask)
-    with patch_floydnet():
-        assert floydnet.transformer.pivotal_attention is pivotal_attention
-        got = run_block(made, x, mask)
-    for one, other in zip(got, wanted):
-        assert ((one - other).abs() <= 1e-5 * other.abs().max()).all()
-    assert not all(torch.equal(one, other) for one, other in zip(got, wanted))  # others' sums, in another order
-
-
-def test_patched_block_trains_with_dropout():
-    made, x = block(dropout=0.3), normal((2, 7, 7, 32), torch.float32)
-    with patch_floydnet():
-        torch.manual_seed(1)
-        first = run_block(made.train(), x, None)
-        torch.manual_seed(1)
-        assert torch.equal(first[0], run_block(made, x, None)[0])
-        assert not torch.equal(first[0], run_block(made, x, None)[0])
-        assert torch.equal(run_block(made.eval(), x, None)[0], run_block(made, x, None)[0])
-
-
-PLACES = [(floydnet, "pivotal_attention"), (floydnet, "pivotal_attention3"), (floydnet.functional, "pivotal_attention"),
-          (floydnet.functional, "pivotal_attention3"), (floydnet.transformer, "pivotal_attention")]  # fmt: skip
-
-
-def in_place():
-    return [getattr(module, name) for module, name in PLACES]
-
-
-def test_patch_and_undo():
-    before = in_place()
-    patch = patch_floydnet()
-    assert in_place() == [getattr(ours, name) for _, name in PLACES]
-    inner = patch_floydnet()
-    inner.undo()
-    assert in_place() == [getattr(ours, name) for _, name in PLACES]
-    patch.undo()
-    patch.undo()
-    assert in_place() == before
-    with pytest.raises(KeyError), patch_floydnet():
-        raise KeyError
-    assert in_place() == before
 
 
 # ---- refusals ------------------------------------------------------------------------------------------

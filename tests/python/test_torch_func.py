@@ -152,6 +152,13 @@ def test_vmap_over_none_and_one(batch):
         assert gradients.shape == q.shape
 
 
+def test_vmap_of_gradients_of_nothing():
+    x, bias = operands(sizes=(2, 3, 5, 7, 0, 8)), normal((5, 1, 0))
+    q = torch.stack([x[0]] * SAMPLES)
+    gradients = vmap(grad(lambda q, bias: floyd_attention(q, *x[1:], bias=bias).sum(), argnums=(0, 1)), in_dims=(0, None))(q, bias)
+    assert (gradients[0] == 0).all() and gradients[0].shape == q.shape and gradients[1].shape == (SAMPLES, *bias.shape)
+
+
 def test_gradients_for_each_sample_of_a_model():
     """As differential privacy needs them."""
     x, inputs = operands(), torch.stack([normal(operands()[0].shape, seed=i) for i in range(SAMPLES)])

@@ -114,6 +114,23 @@ def test_second_derivatives_of_some(wanted):
     assert gradgradcheck(function, tensors, fast_mode=True)
 
 
+def test_second_derivatives_of_replaced_scores():
+    """Where all are replaced and hand their gradient on, it is as if a constant had made them all alike."""
+    q, k1, v1, k2, v2 = x = operands(sizes=SMALL, grad=True)
+    scores = torch.einsum("bhnmd,bhnkd->bhnmk", q, k1) + torch.einsum("bhnmd,bhkmd->bhnmk", q, k2)
+    constant = -(scores / (2 * SMALL[5]) ** 0.5).detach()
+    all_masked = torch.ones(SMALL[4], dtype=torch.bool)
+
+    def derivatives(y):
+        first = torch.autograd.grad(y, x, normal(y.shape), create_graph=True)
+        return [*first, *torch.autograd.grad(first, x, [normal(t.shape, seed=3) for t in first])]
+
+    replaced = derivatives(floyd_attention(*x, all_masked, mask_rule="replace"))
+    alike = derivatives(floyd_attention(*x, bias=constant))
+    assert all(torch.allclose(a, b, rtol=1e-12, atol=1e-12) for a, b in zip(replaced, alike))
+    assert all(t.abs().max() > 1e-3 for t in replaced)
+
+
 def test_second_derivatives_where_there_is_nothing():
     for sizes in [(0, 1, 3, 2, 4, 2), (1, 1, 3, 2, 0, 2), (1, 1, 0, 2, 4, 2)]:
         x = operands(sizes=sizes, grad=True)

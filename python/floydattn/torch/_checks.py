@@ -110,7 +110,7 @@ def check_rows(names: Sequence[str], rows: Sequence[Tensor], q: Tensor) -> None:
 def check_number(name: str, value: object) -> None:
     if torch.compiler.is_compiling():  # numbers may be symbols
         return
-    if isinstance(value, complex) or not hasattr(value, "__float__"):
+    if isinstance(value, complex) or not hasattr(value, "__float__") or getattr(value, "ndim", 0) > 0:
         raise TypeError(f"{name} is a {type(value).__name__}; it needs to be a number")
 
 

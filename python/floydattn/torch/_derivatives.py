@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 from torch.autograd import forward_ad
 
+from .. import _native
 from . import _operator, _vmap
 from ._operator import backward, forward, library
 
@@ -68,7 +69,7 @@ class _Backward(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx: Any, *above: Tensor) -> tuple[Optional[Tensor], ...]:
-        scale, softmax_cap, mask_fill, dropout, _ = ctx.numbers
+        scale, softmax_cap, mask_fill, dropout, mask_rule = ctx.numbers
         if dropout > 0:
             raise NotImplementedError(f"dropout is {dropout}; second derivatives of Floyd attention need it to be 0")
         dy, *operands, mask, bias = ctx.saved_tensors
@@ -76,7 +77,7 @@ class _Backward(torch.autograd.Function):
 
         def value(*t: Tensor) -> Tensor:
             with torch.autocast("cpu", enabled=False):
-                return composed(t[:5], mask, t[5] if len(t) > 5 else None, scale, softmax_cap, mask_fill)
+                return composed(t[:5], mask, t[5] if len(t) > 5 else None, scale, softmax_cap, mask_fill, mask_rule)
 
         def gradients(dy: Tensor, *t: Tensor) -> list[Tensor]:
             found = torch.func.vjp(value, *t)[1](dy)
@@ -96,8 +97,8 @@ _apply_backward: Any = _Backward.apply
 
 
 def composed(operands: Sequence[Tensor], mask: Optional[Tensor], bias: Optional[Tensor], scale: float, softmax_cap: float,
-             mask_fill: float) -> Tensor:  # fmt: skip
-    """The forward of floydattn.h by torch operations, in the accumulator's type; its masked scores have no gradient."""
+             mask_fill: float, mask_rule: int) -> Tensor:  # fmt: skip
+    """The forward of floydattn.h by torch operations, in the accumulator's type."""
     dtype = _operator.accumulator(operands[0].dtype)
     q, k1, v1, k2, v2 = (t.to(dtype) for t in operands)
     scores = torch.einsum("bhnmd,bhnkd->bhnmk", q, k1) + torch.einsum("bhnmd,bhkmd->bhnmk", q, k2)
@@ -107,7 +108,9 @@ def composed(operands: Sequence[Tensor], mask: Optional[Tensor], bias: Optional[
     if bias is not None:
         scores = scores + bias
     if mask is not None:
-        scores = scores.masked_fill(mask != 0, mask_fill or torch.finfo(torch.float32).min)
+        filled = scores.masked_fill(mask != 0, mask_fill or torch.finfo(torch.float32).min)
+        # Replaced scores hand their gradient on as if something had been added to them; it is not 0 in fully masked rows alone.
+        scores = filled if mask_rule == _native.ZERO_GRAD else torch.where(mask != 0, filled + (scores - scores.detach()), filled)
     weights = torch.softmax(scores, dim=-1)
     y = torch.einsum("bhnmk,bhnkd->bhnmd", weights, v1) + torch.einsum("bhnmk,bhkmd->bhnmd", weights, v2)
     return y.to(operands[0].dtype)

@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """
 The operators torch.ops.floydattn.forward and backward: what they return on a CPU, their shapes, and autocast. Their
-derivatives are in _derivatives.py, vmap is in _vmap.py. Arguments are as in floydattn.h; tensors of scores (mask, bias) may lack leading axes.
+derivatives are in _derivatives.py, vmap is in _vmap.py. Arguments are as in floydattn.h; tensors of scores (mask, bias) may
+lack leading axes.
 
 Outputs lie in memory in the order of the axes of what they are like: a [B,N,M,H,D] buffer seen as [B,H,N,M,D] gives such a one.
 """

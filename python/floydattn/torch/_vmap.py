@@ -52,7 +52,7 @@ def _summed_to(shape: tuple[int, ...], t: Tensor) -> Tensor:
     """[V,B,H,N,M,K] as [V,*shape]."""
     full = (1,) * (5 - len(shape)) + tuple(shape)
     axes = [axis for axis in range(1, 6) if full[axis - 1] == 1]
-    return (t.sum(axes, keepdim=True) if axes else t).reshape(-1 if t.shape[0] else 0, *shape)
+    return (t.sum(axes, keepdim=True) if axes else t).reshape(t.shape[0], *shape)
 
 
 def forward_vmap(op: Callable[..., Any], info: Any, in_dims: Sequence[Optional[int]], *args: Any) -> Any:
