@@ -13,8 +13,9 @@
  * - A status tells what was refused, or that a launch failed. A fault while kernels run (an address that is none,
  *   say) surfaces, as always with CUDA, at a later call to CUDA's runtime: at the latest when the stream is next
  *   waited for.
- * - F64 tensors, and D > 128, are not supported. Sums are fp32; values within a factor of 2*sum of the largest fp32
- *   number may overflow on the way. Results are not the CPU library's bit for bit.
+ * - F64 tensors, D > 128, and what else floydattn.h has done to scores and weights (softmax_cap, bias, dbias,
+ *   dropout, a mask_fill but -FLT_MAX) are not supported. Sums are fp32; values within a factor of 2*sum of the
+ *   largest fp32 number may overflow on the way. Results are not the CPU library's bit for bit.
  *
  * Which kernels run: those of the tensor cores where q, k1, v1, k2, v2 (and dy, in the backward) are all F16 or all
  * BF16, D is a multiple of 8 and at most 64, these tensors have data aligned to 16 bytes, stride 1 along D and
@@ -47,7 +48,7 @@ typedef struct floyd_cuda_options {
 /*
  * The device memory that floyd_cuda_forward needs for these tensors (their data is not looked at): 0 bytes.
  * options may be NULL (the defaults). Returns FLOYD_OK, or NULL (an argument), DTYPE, SHAPE, OVERFLOW, STRIDE,
- * OPTION, or UNSUPPORTED: F64, D > 128, no CUDA device, or one below compute capability 8.0.
+ * OPTION, or UNSUPPORTED: F64, D > 128, a bias or the like, no CUDA device, or one below compute capability 8.0.
  */
 FLOYD_API floyd_status floyd_cuda_forward_workspace(const floyd_forward_args *args,
                                                     const floyd_cuda_options *options, size_t *bytes);
