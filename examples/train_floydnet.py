@@ -86,7 +86,6 @@ class FloydNet(torch.nn.Module):
         self.blocks = torch.nn.ModuleList(PivotalAttentionBlock(width, heads) for _ in range(blocks))
         self.norm = torch.nn.LayerNorm(width)
         self.read = torch.nn.Linear(width, 1)
-        torch.nn.init.zeros_(self.read.weight)
 
     def forward(self, batch: Batch) -> torch.Tensor:
         x = self.embed(batch.pairs)

@@ -27,7 +27,7 @@ rm -rf "$out/dist" "$out/unnamed"
 for machine; do
     # zig's __builtin_cpu_supports always says no: the compiler's own comes before it.
     runtime=$("$machine-linux-gnu-gcc" -print-libgcc-file-name)
-    link="$zig cc -target $machine-linux-gnu.$glibc -shared <SONAME_FLAG><TARGET_SONAME> -o <TARGET> <LINK_FLAGS> <OBJECTS>"
+    link="\"$zig\" cc -target $machine-linux-gnu.$glibc -shared <SONAME_FLAG><TARGET_SONAME> -o <TARGET> <LINK_FLAGS> <OBJECTS>"
     settings=("--config-settings=cmake.define.CMAKE_C_CREATE_SHARED_LIBRARY=$link <LINK_LIBRARIES> $runtime")
     if [ "$machine" != "$(uname -m)" ]; then
         settings+=("--config-settings=cmake.define.CMAKE_TOOLCHAIN_FILE=cmake/$machine-linux-gnu.cmake")

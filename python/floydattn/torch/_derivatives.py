@@ -117,20 +117,30 @@ def composed(operands: Sequence[Tensor], mask: Optional[Tensor], bias: Optional[
 
 
 def differentiable(*args: Any) -> tuple[Tensor, Tensor, Tensor]:
-    """The operator forward. Transforms of torch.func see autograd functions where they are called, not below an operator."""
+    """
+    The operator forward. Transforms of torch.func see autograd functions where they are called, not below an operator; and where
+    nothing but a gradient is asked for, one that is called directly takes a hundred microseconds less.
+    """
     result: tuple[Tensor, Tensor, Tensor]
-    if not torch._C._are_functorch_transforms_active():
-        result = forward(*args)
-    elif torch.is_autocast_enabled("cpu"):
+    transformed, autocast = torch._C._are_functorch_transforms_active(), torch.is_autocast_enabled("cpu")
+    if transformed and autocast:
         result = _operator.call_autocast(_apply_forward, *args)
-    else:
+    elif transformed or not (autocast or torch.compiler.is_compiling() or forward_ad._current_level >= 0) and _needs_grad(args[:8]):
         result = _apply_forward(*args)
+    else:
+        result = forward(*args)
     return result
 
 
 def _gradients(*args: Any) -> Sequence[Tensor]:
-    function = _apply_backward if torch._C._are_functorch_transforms_active() else backward
-    result: Sequence[Tensor] = function(*args)
+    result: Sequence[Tensor]
+    if torch._C._are_functorch_transforms_active():
+        result = _apply_backward(*args)
+    elif torch.is_grad_enabled():
+        result = backward(*args)
+    else:
+        with _below_autograd():
+            result = backward(*args)
     return result
 
 
