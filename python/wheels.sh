@@ -27,12 +27,14 @@ rm -rf "$out/dist" "$out/unnamed"
 for machine; do
     # zig's __builtin_cpu_supports always says no: the compiler's own comes before it.
     runtime=$("$machine-linux-gnu-gcc" -print-libgcc-file-name)
-    link="\"$zig\" cc -target $machine-linux-gnu.$glibc -shared <SONAME_FLAG><TARGET_SONAME> -o <TARGET> <LINK_FLAGS> <OBJECTS>"
-    settings=("--config-settings=cmake.define.CMAKE_C_CREATE_SHARED_LIBRARY=$link <LINK_LIBRARIES> $runtime")
+    link="\"$zig\" cc -target $machine-linux-gnu.$glibc -shared <SONAME_FLAG><TARGET_SONAME> -o <TARGET>"
+    link="$link <LINK_FLAGS> <OBJECTS> <LINK_LIBRARIES> $runtime"
+    settings=("--config-settings=cmake.define.CMAKE_C_CREATE_SHARED_LIBRARY=$link")
     if [ "$machine" != "$(uname -m)" ]; then
         settings+=("--config-settings=cmake.define.CMAKE_TOOLCHAIN_FILE=cmake/$machine-linux-gnu.cmake")
     fi
-    _PYTHON_HOST_PLATFORM=linux-$machine quiet_pip wheel --no-deps --wheel-dir "$out/unnamed" "${settings[@]}" "$out"/dist/*.tar.gz
-    PATH=$tools:$PATH auditwheel repair --plat auto --wheel-dir "$out/dist" "$out/unnamed"/*"linux_$machine.whl"
+    _PYTHON_HOST_PLATFORM=linux-$machine \
+        quiet_pip wheel --no-deps --wheel-dir "$out/unnamed" "${settings[@]}" "$out"/dist/*.tar.gz
+    PATH=$tools:$PATH python -m auditwheel repair --plat auto --wheel-dir "$out/dist" "$out/unnamed"/*"linux_$machine.whl"
 done
 ls -l "$out/dist"
