@@ -14,6 +14,7 @@ from typing import NoReturn, Optional
 
 F32, F64, F16, BF16, U8 = range(5)
 REPLACE, ZERO_GRAD = range(2)
+RULES = {"replace": REPLACE, "zero_grad": ZERO_GRAD}
 
 # A tensor as the structure floyd_tensor has it: address, dtype, five sizes, five strides in elements.
 Tensor = tuple[int, int, Sequence[int], Sequence[int]]
@@ -161,6 +162,11 @@ def _fill(frame: _Frame, kind: _Kind, tensors: Mapping[str, Tensor], fields: Map
         values[name] = base + at
     kind.args.pack_into(memory, 0, kind.args.size, *values.values())
     _OPTIONS.pack_into(memory, kind.options_at, _OPTIONS.size, threads, 0, 0)
+
+
+def fill_of(fill: float) -> float:
+    """The member mask_fill for a fill that is given: 0 there means none, and the smallest number stands for it."""
+    return fill or 5e-324
 
 
 def threads_of(threads: Optional[int]) -> int:

@@ -50,8 +50,7 @@ def pivotal_attention(
         bias = bias.to(_operator.accumulator(q_ik.dtype))
     _checks.check(_NAMES, q_ik, k_ij, v_ij, k_jk, v_jk, mask, bias)
     _check_numbers(inf, softmax_cap)
-    # To the library a fill of 0 is none; the smallest number stands for it.
-    y, _, _ = attend(q_ik, k_ij, v_ij, k_jk, v_jk, mask, bias, scale, max(softmax_cap, 0.0), -inf or 5e-324, dropout,
+    y, _, _ = attend(q_ik, k_ij, v_ij, k_jk, v_jk, mask, bias, scale, max(softmax_cap, 0.0), _native.fill_of(-inf), dropout,
                      _native.ZERO_GRAD, 1)  # fmt: skip
     return y
 

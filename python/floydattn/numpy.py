@@ -28,7 +28,6 @@ from . import _native
 Array = npt.NDArray[Any]
 
 GRADIENTS = ("dq", "dk1", "dv1", "dk2", "dv2")
-_RULES = {"replace": _native.REPLACE, "zero_grad": _native.ZERO_GRAD}
 _MASKS = {"bool": _native.U8, "uint8": _native.U8}
 _DTYPES = {"float32": _native.F32, "float64": _native.F64, "float16": _native.F16, "bfloat16": _native.BF16}
 
@@ -143,8 +142,7 @@ def _numbers(scale: Optional[float], D: int, softmax_cap: float, mask_fill: Opti
              seed: int) -> dict[str, float]:  # fmt: skip
     if not isinstance(seed, (int, np.integer)) or not 0 <= seed < 2**64:
         raise ValueError(f"seed is {seed!r}; it needs a whole number from 0 to 2**64 - 1")
-    # To the library a fill of 0 is none; the smallest number stands for it.
-    fill = 0.0 if mask_fill is None else _number("mask_fill", mask_fill) or 5e-324
+    fill = 0.0 if mask_fill is None else _native.fill_of(_number("mask_fill", mask_fill))
     return {"scale": 1 / math.sqrt(2 * max(D, 1)) if scale is None else _number("scale", scale),
             "softmax_cap": _number("softmax_cap", softmax_cap), "mask_fill": fill, "dropout": _number("dropout", dropout),
             "seed": int(seed)}  # fmt: skip
@@ -228,7 +226,7 @@ def backward(
     arguments.take("y", y)
     arguments.take("max", max, 4)
     arguments.take("sum", sum, 4)
-    if mask_rule not in _RULES:
+    if mask_rule not in _native.RULES:
         raise ValueError(f"mask_rule is {mask_rule!r}; it needs 'zero_grad' or 'replace'")
     of = dict(zip(GRADIENTS, ((t.shape, t.dtype) for t in (q, k1, v1, k2, v2))))
     if bias is not None:
@@ -243,7 +241,7 @@ def backward(
                 raise ValueError(f"add is set and out has no {name}; it needs what is added to")
             given[name] = np.empty(*of[name])
         arguments.give(name, given[name])
-    rule = _RULES[mask_rule]
+    rule = _native.RULES[mask_rule]
     arguments.run(_native.BACKWARD, threads, mask_rule=rule, add=int(add),
                   **_numbers(scale, q.shape[4], softmax_cap, mask_fill, dropout, seed))  # fmt: skip
     return Gradients(*(given.get(name) for name in Gradients._fields))

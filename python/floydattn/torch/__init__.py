@@ -20,8 +20,6 @@ from .. import _native
 
 __all__ = ["floyd_attention"]
 
-_RULES = {"zero_grad": _native.ZERO_GRAD, "replace": _native.REPLACE}
-
 
 def floyd_attention(
     q: Tensor,
@@ -53,9 +51,9 @@ def floyd_attention(
     Raises TypeError or ValueError that names the argument.
     """
     _checks.check(("q", "k1", "v1", "k2", "v2", "mask", "bias"), q, k1, v1, k2, v2, mask, bias)
-    if not isinstance(mask_rule, str) or mask_rule not in _RULES:
+    if not isinstance(mask_rule, str) or mask_rule not in _native.RULES:
         raise ValueError(f"mask_rule is {mask_rule!r}; it needs 'zero_grad' or 'replace'")
-    y, _, _ = attend(q, k1, v1, k2, v2, mask, bias, scale, softmax_cap, 0.0, dropout, _RULES[mask_rule], 1)
+    y, _, _ = attend(q, k1, v1, k2, v2, mask, bias, scale, softmax_cap, 0.0, dropout, _native.RULES[mask_rule], 1)
     return y
 
 

@@ -10,6 +10,8 @@ from typing import NoReturn, Optional
 import torch
 from torch import Tensor
 
+from ._operator import accumulator
+
 _OPERAND_DTYPES = (torch.float32, torch.float64, torch.float16, torch.bfloat16)
 _AXES = ("[B,H,N,M,D]", "[B,H,N,K,D]", "[B,H,N,K,D]", "[B,H,K,M,D]", "[B,H,K,M,D]")
 
@@ -97,9 +99,9 @@ def _check_scores(name: str, t: Tensor, q: Tensor, shape: tuple[int, ...]) -> No
 
 def check_rows(names: Sequence[str], rows: Sequence[Tensor], q: Tensor) -> None:
     """dy and y, of q's shape, then max and sum, of [B,H,N,M,R]."""
-    accumulator = torch.float64 if q.dtype == torch.float64 else torch.float32
+    held = accumulator(q.dtype)
     for i, (name, t) in enumerate(zip(names, rows)):
-        dtypes = (q.dtype, accumulator) if i < 2 else (accumulator,)
+        dtypes = (q.dtype, held) if i < 2 else (held,)
         if not isinstance(t, Tensor) or t.dtype not in dtypes:
             _refuse_kind(name, t, _tensor_of(dtypes))
         _check_place(name, t, q)
