@@ -7,8 +7,6 @@
 #include <float.h>
 #include <stdlib.h>
 
-enum { ALL_OUTPUTS = FORWARD_OUTPUTS | GRADIENTS };
-
 /* Several tiles and tasks on every axis. */
 static spec large_spec(unsigned i)
 {
@@ -22,21 +20,6 @@ static spec large_spec(unsigned i)
     s.dbias_axes = i & 31;
     s.seed = i + 900;
     return s;
-}
-
-static problem computed(const spec *s)
-{
-    problem p = problem_new(s);
-    run_forward(&p);
-    run_backward(&p);
-    return p;
-}
-
-static void expect_as(const problem *first, const spec *s, unsigned roles, const char *what)
-{
-    problem other = computed(s);
-    expect_same_bits(first, &other, roles, what);
-    problem_free(&other);
 }
 
 /* Each form of dbias is summed elsewhere. */
@@ -138,21 +121,6 @@ static void test_statistics_before_dropout(void **state)
     }
 }
 
-/* p again, with this bias in the place of its own. */
-static void expect_same_with_bias(const problem *first, const floyd_tensor *bias, const char *what)
-{
-    spec s = first->s;
-    s.bias = BIAS_NONE;
-    problem other = problem_new(&s);
-    floyd_forward_args forward = forward_args(&other, FORWARD_OUTPUTS);
-    floyd_backward_args backward = backward_args(&other, GRADIENTS);
-    forward.bias = backward.bias = bias;
-    assert_int_equal(run_forward_args(&forward, NULL), FLOYD_OK);
-    assert_int_equal(run_backward_args(&backward, NULL), FLOYD_OK);
-    expect_same_bits(first, &other, ALL_OUTPUTS, what);
-    problem_free(&other);
-}
-
 /* In fp32 rather than half, with strides of 0, turned round: the same bias. */
 static void test_bias_storage(void **state)
 {
@@ -169,14 +137,14 @@ static void test_bias_storage(void **state)
             if (own->size[a] == 1) expanded.stride[a] = 0;
             expanded.size[a] = full[a];
         }
-        expect_same_with_bias(&first, &expanded, "strides of 0");
+        expect_same_with(&first, T_BIAS, &expanded, "strides of 0");
         double *values = tensor_values(&expanded);
         tensor turned = tensor_new(own->dtype, full, &layout_scattered);
         tensor wide = tensor_new(accumulator_of(s.dtype), full, &layout_contiguous);
         tensor_assign(&turned.view, values);
         tensor_assign(&wide.view, values);
-        expect_same_with_bias(&first, &turned.view, "in full, turned round");
-        expect_same_with_bias(&first, &wide.view, "in full and wide");
+        expect_same_with(&first, T_BIAS, &turned.view, "in full, turned round");
+        expect_same_with(&first, T_BIAS, &wide.view, "in full and wide");
         free(values);
         tensor_free(&turned);
         tensor_free(&wide);

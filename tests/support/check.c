@@ -136,3 +136,35 @@ void expect_same_bits(const problem *a, const problem *b, unsigned roles, const 
         expect_same_view(&a->t[r].view, &b->t[r].view, text);
     }
 }
+
+problem computed(const spec *s)
+{
+    problem p = problem_new(s);
+    run_forward(&p);
+    run_backward(&p);
+    return p;
+}
+
+void expect_as(const problem *first, const spec *s, unsigned roles, const char *what)
+{
+    problem other = computed(s);
+    expect_same_bits(first, &other, roles, what);
+    problem_free(&other);
+}
+
+void expect_same_with(const problem *first, enum role role, const floyd_tensor *other, const char *what)
+{
+    spec s = first->s;
+    if (role == T_MASK)
+        s.mask = MASK_NONE;
+    else
+        s.bias = BIAS_NONE;
+    problem p = problem_new(&s);
+    floyd_forward_args forward = forward_args(&p, FORWARD_OUTPUTS);
+    floyd_backward_args backward = backward_args(&p, GRADIENTS);
+    *forward_slot(&forward, role) = *backward_slot(&backward, role) = other;
+    assert_int_equal(run_forward_args(&forward, NULL), FLOYD_OK);
+    assert_int_equal(run_backward_args(&backward, NULL), FLOYD_OK);
+    expect_same_bits(first, &p, ALL_OUTPUTS, what);
+    problem_free(&p);
+}

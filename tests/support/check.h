@@ -46,4 +46,15 @@ double half_ulp(floyd_dtype dtype, double value);
 void expect_same_bits(const problem *a, const problem *b, unsigned roles, const char *what);
 void expect_same_view(const floyd_tensor *a, const floyd_tensor *b, const char *what);
 
+/* ---- bits of the same problem, run otherwise ------------------------------------------------------- */
+
+enum { ALL_OUTPUTS = FORWARD_OUTPUTS | GRADIENTS };
+
+/* The backward starts from this forward's results: a difference in either is seen. */
+problem computed(const spec *s);
+/* Computes this spec, too, and compares these roles. */
+void expect_as(const problem *first, const spec *s, unsigned roles, const char *what);
+/* The same problem with this mask (T_MASK) or bias (T_BIAS) in the place of its own. */
+void expect_same_with(const problem *first, enum role role, const floyd_tensor *other, const char *what);
+
 #endif
