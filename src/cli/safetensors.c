@@ -26,6 +26,8 @@ typedef struct reader {
     const uint8_t *data; /* what the offsets count from */
     int64_t data_bytes;
     bundle *into;
+    json_t *header;
+    region *places;
 } reader;
 
 static uint64_t header_length(const mapping *file)
@@ -49,7 +51,10 @@ static json_t *parse_header(const mapping *file, uint64_t length)
     json_t *header = json_loadb((const char *)file->data + LENGTH_BYTES, length, JSON_REJECT_DUPLICATES, &error);
     if (!header)
         die(STATUS_INPUT, "%s: its header is no valid JSON: %s (byte %d)", file->path, error.text, error.position);
-    if (!json_is_object(header)) die(STATUS_INPUT, "%s: its header is no JSON object", file->path);
+    if (!json_is_object(header)) {
+        json_decref(header);
+        die(STATUS_INPUT, "%s: its header is no JSON object", file->path);
+    }
     return header;
 }
 
@@ -129,8 +134,9 @@ static int by_place(const void *left, const void *right)
 }
 
 /* Every byte in exactly one tensor: no overlap, no hole, nothing behind the last. */
-static void check_cover(const reader *r, region *places, size_t count)
+static void check_cover(const reader *r, size_t count)
 {
+    region *places = r->places;
     int64_t reached = 0;
     qsort(places, count, sizeof *places, by_place);
     for (size_t i = 0; i < count; i++) {
@@ -148,27 +154,39 @@ static void check_cover(const reader *r, region *places, size_t count)
             r->file->path, r->data_bytes - reached);
 }
 
-void read_safetensors(bundle *b, const mapping *file)
+/* Every entry of the header has its region afterwards, and every tensor wanted is in the bundle. */
+static size_t read_entries(const reader *r)
 {
-    const uint64_t length = header_length(file);
-    json_t *header = parse_header(file, length), *entry;
-    reader r = {file, file->data + LENGTH_BYTES + length, (int64_t)(file->bytes - LENGTH_BYTES - length), b};
-    region *places = allocate(sizeof *places * json_object_size(header), "the list of tensors");
     size_t count = 0;
     tensor_name which;
     const char *name;
-    json_object_foreach(header, name, entry)
+    json_t *entry;
+    json_object_foreach(r->header, name, entry)
     {
         if (strcmp(name, "__metadata__") == 0) {
-            read_metadata(&r, entry);
+            read_metadata(r, entry);
             continue;
         }
-        if (!json_is_object(entry)) die(STATUS_INPUT, "%s: %s is no JSON object", file->path, name);
-        places[count] = region_of(&r, name, entry);
-        if (bundle_wants(name, &which)) read_tensor(&r, which, entry, &places[count]);
+        if (!json_is_object(entry)) die(STATUS_INPUT, "%s: %s is no JSON object", r->file->path, name);
+        r->places[count] = region_of(r, name, entry);
+        if (bundle_wants(name, &which)) read_tensor(r, which, entry, &r->places[count]);
         count++;
     }
-    check_cover(&r, places, count);
-    free(places);
-    json_decref(header);
+    return count;
+}
+
+void read_safetensors(bundle *b, const mapping *file)
+{
+    static reader r; /* static: what it holds stays within reach when a refusal ends the program */
+    const uint64_t length = header_length(file);
+    r = (reader){.file = file,
+                 .data = file->data + LENGTH_BYTES + length,
+                 .data_bytes = (int64_t)(file->bytes - LENGTH_BYTES - length),
+                 .into = b};
+    r.header = parse_header(file, length);
+    r.places = allocate(sizeof *r.places * json_object_size(r.header), "the list of tensors");
+    check_cover(&r, read_entries(&r));
+    free(r.places);
+    json_decref(r.header);
+    r = (reader){0};
 }
