@@ -3,7 +3,7 @@
 """
 What the operator costs from PyTorch. In an environment with floydattn, torch and floydnet:
 
-    bench/floyd_torch.py overhead    one small call; and what the layers above the C call add at FloydNet's own size
+    bench/floyd_torch.py overhead    one small call; and what the layers above the library add at FloydNet's size, beside the least
     bench/floyd_torch.py mixed       a training loop of linear layers and attention, beside the sum of its parts alone
     bench/floyd_torch.py limit       the largest N at which a FloydNet block trains in 4 GiB, with its own einsums and with ours
 
@@ -21,13 +21,14 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from typing import Any
 
 import torch
 from torch import Tensor
 
 import floydattn
 from floydattn import _native
-from floydattn.torch import floyd_attention
+from floydattn.torch import _operator, floyd_attention
 
 
 def machine() -> str:
@@ -68,14 +69,17 @@ def operands(B: int, H: int, N: int, M: int, K: int, D: int) -> list[Tensor]:
 
 
 class Inside:
-    """Measures how long the library's own functions run, workspace queries apart, while it is entered."""
+    """Measures how long the library's own functions run, workspace queries apart; and keeps each one's last arguments."""
 
     def __init__(self) -> None:
         self.seconds = 0.0
-        self._functions = [(kind, kind.run) for kind in (_native.FORWARD, _native.BACKWARD)]
+        self.last: dict[str, Callable[[], int]] = {}
+        for name, kind in (("forward", _native.FORWARD), ("backward", _native.BACKWARD)):
+            kind.run = self._timed(name, kind.run)
 
-    def _timed(self, function: Callable[..., int]) -> Callable[..., int]:
+    def _timed(self, name: str, function: Callable[..., int]) -> Callable[..., int]:
         def run(*arguments: int) -> int:
+            self.last[name] = lambda: run(*arguments)
             start = time.perf_counter()
             status = function(*arguments)
             self.seconds += time.perf_counter() - start
@@ -83,25 +87,46 @@ class Inside:
 
         return run
 
-    def __enter__(self) -> Inside:
-        for kind, function in self._functions:
-            kind.run = self._timed(function)
-        return self
 
-    def __exit__(self, *_: object) -> None:
-        for kind, function in self._functions:
-            kind.run = function
+def recorded(step: Callable[[], object], inside: Inside) -> tuple[dict[str, Callable[[], int]], list[object]]:
+    """The library's calls that a step makes, to make them again on the same memory, and what keeps that memory."""
+    workspace, outputs, gradients, kept = _operator._workspace, _operator._outputs, _operator._gradients, []
+
+    def keeping(function: Callable[..., object]) -> Callable[..., object]:
+        def keep(*arguments: object) -> object:
+            kept.extend([function(*arguments), _native._frames.free[:]])
+            _native._frames.free.clear()  # the next call takes a frame of its own
+            return kept[-2]
+
+        return keep
+
+    _operator._workspace, _operator._outputs, _operator._gradients = map(keeping, (workspace, outputs, gradients))
+    _native._frames.free.clear()
+    kept.append(step())
+    kept.append(_native._frames.free[:])
+    _native._frames.free.clear()
+    _operator._workspace, _operator._outputs, _operator._gradients = workspace, outputs, gradients
+    return dict(inside.last), kept
 
 
-def share_inside(step: Callable[[], object], repeat: int, count: int) -> tuple[list[float], list[float]]:
-    """Seconds of a step, and of what it spends outside the library, turn by turn."""
-    whole, outside = [], []
-    seconds_of(step, repeat)
-    for _ in range(count):
-        with Inside() as inside:
-            whole.append(seconds_of(step, repeat))
-        outside.append(whole[-1] - inside.seconds / repeat)
-    return whole, outside
+def bare(calls: dict[str, Callable[[], int]]) -> Callable[..., Tensor]:
+    """As little as a function with a gradient can do in PyTorch: make the outputs, save what there is, make a prepared call."""
+
+    class Bare(torch.autograd.Function):
+        @staticmethod
+        def forward(ctx: Any, *operands: Tensor) -> Tensor:
+            y, *rows = torch.empty_like(operands[0]), *(operands[0].new_empty((*operands[0].shape[:4], 1)) for _ in range(2))
+            ctx.save_for_backward(*operands, y, *rows)
+            calls["forward"]()
+            return y
+
+        @staticmethod
+        def backward(ctx: Any, dy: Tensor) -> tuple[Tensor, ...]:
+            gradients = tuple(torch.empty_like(t) for t in ctx.saved_tensors[:5])
+            calls["backward"]()
+            return gradients
+
+    return Bare.apply
 
 
 def overhead() -> None:
@@ -110,10 +135,27 @@ def overhead() -> None:
         show(turns({"floyd_attention (1,1,8,8,8,8), inference": lambda: floyd_attention(*small)}, 2000, 15))
     tensors = [t.requires_grad_() for t in operands(32, 4, 20, 20, 20, 64)]
     gradient = torch.randn_like(tensors[0])
-    whole, outside = share_inside(lambda: torch.autograd.grad(floyd_attention(*tensors), tensors, gradient), 5, 15)
-    show({"step at (32,4,20,20,20,64)": whole, "of it outside the library": outside})
-    print(f"the Python layer: {100 * statistics.median(o / (w - o) for w, o in zip(whole, outside)):.1f} % of the library's time, "
-          "by the median")  # fmt: skip
+
+    def step(attention: Callable[..., Tensor]) -> object:
+        return torch.autograd.grad(attention(*tensors), tensors, gradient)
+
+    inside = Inside()
+    calls, kept = recorded(lambda: step(floyd_attention), inside)
+    functions = {"ours": floyd_attention, "a bare function's": bare(calls)}
+    outside: dict[str, list[float]] = {name: [] for name in functions}
+    library: list[float] = []
+    for _ in range(100):
+        for name, attention in functions.items():
+            inside.seconds, start = 0.0, time.perf_counter()
+            step(attention)
+            outside[name].append(time.perf_counter() - start - inside.seconds)
+            library.append(inside.seconds)
+    print("step at (32,4,20,20,20,64):")
+    show({"in the library": library, **{f"outside of it, {name}": times for name, times in outside.items()}})
+    ours, least = (100 * statistics.median(times) / statistics.median(library) for times in outside.values())
+    print(f"by the medians {ours:.1f} % of the library's time are spent outside of it, {least:.1f} % by any function of PyTorch's, "
+          f"{ours - least:.1f} % more by the package")  # fmt: skip
+    del kept
 
 
 # ---- mixed ---------------------------------------------------------------------------------------------------------

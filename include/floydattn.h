@@ -128,16 +128,30 @@ FLOYD_API floyd_tensor floyd_contiguous(void *data, floyd_dtype dtype, int64_t s
  */
 typedef int (*floyd_progress_fn)(void *user, int64_t done, int64_t total);
 
+/*
+ * Threads of the caller's: calls body(data) up to `threads` times, side by side on different threads, of which the
+ * calling one should be one, and returns after every call has. flags is 0. With OpenMP:
+ *
+ *     #pragma omp parallel num_threads(threads)
+ *     body(data);
+ *
+ * and its type is that of GOMP_parallel, which may be given as it is where the program has GNU's or LLVM's OpenMP
+ * runtime. Fewer calls are enough: the first ones take all the work there is. None may begin after the return.
+ */
+typedef void (*floyd_parallel_fn)(void (*body)(void *data), void *data, unsigned threads, unsigned flags);
+
 typedef struct floyd_options {
     size_t struct_size;         /* sizeof(floyd_options); FLOYD_OPTIONS_INIT sets it */
     int threads;                /* threads to compute with, the caller's included; 0 = floyd_default_threads() */
     floyd_progress_fn progress; /* NULL = none */
     void *progress_user;
+    floyd_parallel_fn
+        parallel; /* where more threads than the caller's are wanted; NULL = the library has its own */
 } floyd_options;
 
 #define FLOYD_OPTIONS_INIT                                                                                         \
     {                                                                                                              \
-        sizeof(floyd_options), 0, NULL, NULL                                                                       \
+        sizeof(floyd_options), 0, NULL, NULL, NULL                                                                 \
     }
 
 /*

@@ -68,7 +68,7 @@ def fail(status: int) -> NoReturn:
 # ---- calls --------------------------------------------------------------------------------------------
 
 _TENSOR = Struct("@Pi5q5q")  # floyd_tensor; native alignment, as in C
-_OPTIONS = Struct("@NiPP")  # floyd_options
+_OPTIONS = Struct("@NiPPP")  # floyd_options
 _SIZE = Struct("@N")
 _LETTERS = {"size_t": "N", "double": "d", "int": "i", "uint64_t": "Q", "tensor": "P"}
 
@@ -132,14 +132,16 @@ def call(
     fields: Mapping[str, float],
     threads: int,
     workspace: Callable[[int], tuple[int, object]],
+    parallel: int = 0,
 ) -> None:
     """
     Runs one operation. Members that neither tensors nor fields have are NULL or 0. workspace(bytes) gives the address of as many
-    bytes, and what keeps them alive.
+    bytes, and what keeps them alive; parallel is the address of a floyd_parallel_fn.
     """
     frame = _frames.free.pop() if _frames.free else _Frame(BACKWARD.total)
     try:
-        _fill(frame, kind, tensors, fields, threads)
+        _fill(frame, kind, tensors, fields)
+        _OPTIONS.pack_into(frame.bytes, kind.options_at, _OPTIONS.size, threads, 0, 0, parallel)
         base, options = frame.address, frame.address + kind.options_at
         status = kind.query(base, options, base + kind.bytes_at)
         if not status:
@@ -153,7 +155,7 @@ def call(
         _frames.free.append(frame)
 
 
-def _fill(frame: _Frame, kind: _Kind, tensors: Mapping[str, Tensor], fields: Mapping[str, float], threads: int) -> None:
+def _fill(frame: _Frame, kind: _Kind, tensors: Mapping[str, Tensor], fields: Mapping[str, float]) -> None:
     memory, base = frame.bytes, frame.address
     values: dict[str, float] = {**kind.none, **fields}
     for name, (address, dtype, size, stride) in tensors.items():
@@ -161,7 +163,6 @@ def _fill(frame: _Frame, kind: _Kind, tensors: Mapping[str, Tensor], fields: Map
         _TENSOR.pack_into(memory, at, address, dtype, *size, *stride)
         values[name] = base + at
     kind.args.pack_into(memory, 0, kind.args.size, *values.values())
-    _OPTIONS.pack_into(memory, kind.options_at, _OPTIONS.size, threads, 0, 0)
 
 
 def fill_of(fill: float) -> float:

@@ -35,7 +35,7 @@ static floyd_status take_options(const floyd_options *options, floyd_problem *pr
     floyd_options own = FLOYD_OPTIONS_INIT;
     if (options) {
         const floyd_status status =
-            floyd_take_struct("options", floydattn_h, options, &own, sizeof own, sizeof own);
+            floyd_take_struct("options", floydattn_h, options, &own, sizeof own, offsetof(floyd_options, parallel));
         if (status != FLOYD_OK) return status;
     }
     if (own.threads < 0)
@@ -43,6 +43,7 @@ static floyd_status take_options(const floyd_options *options, floyd_problem *pr
     problem->threads = own.threads;
     problem->progress = own.progress;
     problem->progress_user = own.progress_user;
+    problem->parallel = own.parallel;
     return FLOYD_OK;
 }
 

@@ -40,6 +40,7 @@ typedef struct floyd_problem {
     int threads; /* as asked: 0 = default */
     floyd_progress_fn progress;
     void *progress_user;
+    floyd_parallel_fn parallel;
     bool has[FLOYD_ROLES];
     floyd_tensor tensor[FLOYD_ROLES]; /* of those it has; axes of size 1 of the mask and bias have stride 0 */
 } floyd_problem;

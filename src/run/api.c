@@ -3,10 +3,10 @@
 #include <string.h>
 
 #include "plan/plan.h"
-#include "pool.h"
 #include "problem/message.h"
 #include "problem/problem.h"
 #include "run.h"
+#include "team.h"
 
 floyd_status floyd_isa_describe(int index, floyd_isa *isa)
 {
@@ -71,8 +71,8 @@ static floyd_status carry_out(floyd_run *run, void *workspace)
 {
     const floyd_plan *plan = run->plan;
     const bool backward = run->problem->backward;
-    floyd_lease lease;
-    const int error = floyd_pool_lease(&lease, plan->threads - 1);
+    floyd_team team;
+    const int error = floyd_team_gather(&team, plan->threads, run->problem->parallel);
     if (error != 0)
         return floyd_fail(FLOYD_ERROR_SYSTEM, "%d threads are asked for and could not be started: %s",
                           plan->threads, strerror(error));
@@ -80,7 +80,7 @@ static floyd_status carry_out(floyd_run *run, void *workspace)
     run->slots = backward ? run->scratch + (size_t)plan->threads * plan->scratch_bytes : NULL;
     floyd_schedule_start(&run->schedule, run->problem, plan, run->slots);
     if (run->problem->has[FLOYD_ROLE_DBIAS]) floyd_run_begin_dbias(run);
-    floyd_pool_run(&lease, backward ? floyd_run_backward : floyd_run_forward, run);
+    floyd_team_run(&team, backward ? floyd_run_backward : floyd_run_forward, run);
     const bool cancelled = floyd_schedule_end(&run->schedule);
     if (cancelled)
         return floyd_fail(FLOYD_ERROR_CANCELLED, "the progress callback cancelled the call; its outputs are "

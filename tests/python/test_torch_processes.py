@@ -69,6 +69,43 @@ def test_as_many_threads_as_pytorch_says():
     """)
 
 
+@pytest.mark.skipif(not os.path.isdir("/proc/self/task"), reason="threads are counted in /proc")
+def test_computes_on_the_threads_that_pytorch_has():
+    script("""
+        torch.set_num_threads(3)
+        a = torch.randn(600, 600)
+        for _ in range(3):
+            a @ a
+            a.exp()
+        started = len(os.listdir("/proc/self/task"))
+        step(problem())
+        assert len(os.listdir("/proc/self/task")) == started
+    """)
+
+
+def test_child_of_a_process_that_has_used_pytorchs_threads():
+    """OpenMP's threads are not in it: it must not wait for them. (Results as bytes, as below.)"""
+    script("""
+        import warnings
+        warnings.simplefilter("ignore")  # of forking with threads
+        torch.set_num_threads(3)
+        x = problem()
+        dy = torch.ones(2, 2, 24, 24, 16)
+        def values():
+            y = floyd_attention(*x)
+            return [t.detach().numpy().tobytes() for t in (y, *torch.autograd.grad(y, x, dy))]
+        wanted = values()
+        child = os.fork()
+        if child == 0:
+            try:
+                os._exit(0 if values() == wanted else 1)
+            except BaseException:
+                os._exit(2)
+        assert os.waitpid(child, 0)[1] == 0
+        assert values() == wanted
+    """)
+
+
 def test_bits_of_any_number_of_threads():
     script("""
         results = []

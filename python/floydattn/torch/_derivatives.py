@@ -28,8 +28,7 @@ class _Forward(torch.autograd.Function):
     @staticmethod
     def forward(*args: Any) -> tuple[Tensor, Tensor, Tensor]:
         with _below_autograd():
-            result: tuple[Tensor, Tensor, Tensor] = forward(*args)
-            return result
+            return _operator.call_forward(*args)
 
     @staticmethod
     def setup_context(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, Tensor, Tensor]) -> None:
@@ -94,6 +93,7 @@ class _Backward(torch.autograd.Function):
 
 _apply_forward: Any = _Forward.apply
 _apply_backward: Any = _Backward.apply
+_apply_plainly: Any = super(torch.autograd.Function, _Forward).apply
 
 
 def composed(operands: Sequence[Tensor], mask: Optional[Tensor], bias: Optional[Tensor], scale: float, softmax_cap: float,
@@ -126,9 +126,10 @@ def differentiable(*args: Any) -> tuple[Tensor, Tensor, Tensor]:
     if transformed and autocast:
         result = _operator.call_autocast(_apply_forward, *args)
     elif transformed or not (autocast or torch.compiler.is_compiling() or forward_ad._current_level >= 0) and _needs_grad(args[:8]):
-        result = _apply_forward(*args)
+        # What Function.apply adds is for transforms.
+        result = _apply_forward(*args) if transformed else _apply_plainly(*args)
     else:
-        result = forward(*args)
+        result = _operator.call_forward(*args)
     return result
 
 
@@ -140,7 +141,7 @@ def _gradients(*args: Any) -> Sequence[Tensor]:
         result = backward(*args)
     else:
         with _below_autograd():
-            result = backward(*args)
+            result = _operator.call_backward(*args)
     return result
 
 

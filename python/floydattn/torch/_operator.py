@@ -16,6 +16,8 @@ import torch
 from torch import Tensor
 
 from .. import _native
+from . import _threads
+from ._direct import is_direct
 
 _TENSORS = "Tensor q, Tensor k1, Tensor v1, Tensor k2, Tensor v2, Tensor? mask, Tensor? bias, Tensor? seed"
 _NUMBERS = "float scale, float softmax_cap, float mask_fill, float dropout, int mask_rule"
@@ -107,7 +109,7 @@ def _call(kind: Any, tensors: dict[str, Optional[Tensor]], seed: Optional[Tensor
     if seed is not None:
         fields["seed"] = _number_of(seed)
     given = {name: _native_tensor(name, t) for name, t in tensors.items() if t is not None}
-    _native.call(kind, given, fields, torch.get_num_threads(), _workspace)
+    _native.call(kind, given, fields, torch.get_num_threads(), _workspace, _threads.parallel())
 
 
 def _forward_cpu(
@@ -137,6 +139,18 @@ def _backward_cpu(
 
 library.impl("forward", _forward_cpu, "CPU")
 library.impl("backward", _backward_cpu, "CPU")
+
+
+def call_forward(*args: Any) -> tuple[Tensor, Tensor, Tensor]:
+    """The operator forward, below autograd or where it has nothing to do."""
+    result: tuple[Tensor, Tensor, Tensor] = (_forward_cpu if is_direct(args[:8]) else forward)(*args)
+    return result
+
+
+def call_backward(*args: Any) -> list[Tensor]:
+    """Likewise backward."""
+    result: list[Tensor] = (_backward_cpu if is_direct(args[:12]) else backward)(*args)
+    return result
 
 
 # ---- shapes alone --------------------------------------------------------------------------------------
