@@ -1,0 +1,9 @@
+#!/bin/bash
+# SPDX-License-Identifier: Apache-2.0
+# The tests that have threads, under ThreadSanitizer.
+# shellcheck source=tests/trust/common.sh
+source "$(dirname "$0")/common.sh"
+configure -DFLOYDATTN_SANITIZE=thread -DCMAKE_BUILD_TYPE=Debug -DCMAKE_{C,CXX}_FLAGS=-O1 -DFLOYDATTN_CUDA=OFF
+make
+run_tests -R '^(acl_|aclnn\.|native\.(concurrency|progress|parallel|threads_fail|split|sizes|options|bits)$|examples\.)' -LE 'slow|long' "$@"
+say 'no data race, no lock in the wrong order, nothing lost'
