@@ -24,5 +24,5 @@ usage() { # usage TEXT: for wrong arguments
 configure() {
     cmake -S . -B "$build" -G Ninja --log-level=WARNING -DPython3_EXECUTABLE=/usr/bin/python3 -DFLOYDATTN_TESTS=ON "$@"
 }
-make() { cmake --build "$build" --parallel "$jobs" "$@" | grep -Ev '^(\[[0-9]+/[0-9]+\]|ninja: )' || [ "${PIPESTATUS[0]}" -eq 0 ]; }
+compile() { cmake --build "$build" --parallel "$jobs" | grep -Ev '^(\[[0-9]+/[0-9]+\]|ninja: )' || [ "${PIPESTATUS[0]}" -eq 0 ]; }
 run_tests() { ctest --test-dir "$build" --no-tests=error --parallel "$jobs" "$@"; }

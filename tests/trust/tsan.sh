@@ -4,6 +4,6 @@
 # shellcheck source=tests/trust/common.sh
 source "$(dirname "$0")/common.sh"
 configure -DFLOYDATTN_SANITIZE=thread -DCMAKE_BUILD_TYPE=Debug -DCMAKE_{C,CXX}_FLAGS=-O1 -DFLOYDATTN_CUDA=OFF
-make
+compile
 run_tests -R '^(acl_|aclnn\.|native\.(concurrency|progress|parallel|threads_fail|split|sizes|options|bits)$|examples\.)' -LE 'slow|long' "$@"
 say 'no data race, no lock in the wrong order, nothing lost'
