@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import ctypes
+import math
 import os
 import threading
 from collections.abc import Callable, Mapping, Sequence
@@ -166,8 +167,16 @@ def _fill(frame: _Frame, kind: _Kind, tensors: Mapping[str, Tensor], fields: Map
 
 
 def fill_of(fill: float) -> float:
-    """The member mask_fill for a fill that is given: 0 there means none, and the smallest number stands for it."""
-    return fill or 5e-324
+    """
+    The member mask_fill for a fill that is given: 0 there means none, and 2^-1022 stands for it. (Anything smaller counts as 0
+    where denormals are flushed, which some of PyTorch's compiled code turns on for good.)
+    """
+    return fill if not abs(fill) < 2.0**-1022 else 2.0**-1022
+
+
+def default_scale(D: int, indices: int = 2) -> float:
+    """1/sqrt(2D), and of three-index attention 1/sqrt(3D): a score is a sum of as many products."""
+    return float(1 / math.sqrt(indices * max(D, 1)))
 
 
 def threads_of(threads: Optional[int]) -> int:

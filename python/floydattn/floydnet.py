@@ -17,6 +17,7 @@ from torch.utils.checkpoint import checkpoint
 
 from . import _native
 from .torch import _checks, _operator, attend
+from .torch._derivatives import are_transforms_active
 
 __all__ = ["pivotal_attention", "pivotal_attention3", "patch_floydnet"]
 
@@ -96,7 +97,7 @@ def pivotal_attention3(
     B, H, I, J, K, D = q_ijk.shape
     P = k_pjk.shape[2]
     if scale is None:
-        scale = 1 / math.sqrt(3 * max(D, 1))
+        scale = _native.default_scale(D, 3)
     _checks.check_number("scale", scale)
     step = max(1, _SCORES // max(1, B * H * J * K * P))
     if attn_mask is not None:
@@ -108,7 +109,7 @@ def pivotal_attention3(
         numbers = (dropout, scale, inf, softmax_cap)
         given = (q_ijk[:, :, rows], k_pjk, k_ipk[:, :, rows], k_ijp[:, :, rows], v_pjk, v_ipk[:, :, rows], v_ijp[:, :, rows],
                  mask, numbers)  # fmt: skip
-        if torch._C._are_functorch_transforms_active():  # in which PyTorch cannot checkpoint
+        if are_transforms_active():  # in which PyTorch cannot checkpoint
             parts.append(_some_rows(*given))
         else:
             parts.append(checkpoint(_some_rows, *given, use_reentrant=False))

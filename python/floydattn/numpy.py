@@ -16,7 +16,6 @@ been written. Other Python threads run during a call.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple, Optional
 
@@ -143,7 +142,7 @@ def _numbers(scale: Optional[float], D: int, softmax_cap: float, mask_fill: Opti
     if not isinstance(seed, (int, np.integer)) or not 0 <= seed < 2**64:
         raise ValueError(f"seed is {seed!r}; it needs a whole number from 0 to 2**64 - 1")
     fill = 0.0 if mask_fill is None else _native.fill_of(_number("mask_fill", mask_fill))
-    return {"scale": 1 / math.sqrt(2 * max(D, 1)) if scale is None else _number("scale", scale),
+    return {"scale": _native.default_scale(D) if scale is None else _number("scale", scale),
             "softmax_cap": _number("softmax_cap", softmax_cap), "mask_fill": fill, "dropout": _number("dropout", dropout),
             "seed": int(seed)}  # fmt: skip
 

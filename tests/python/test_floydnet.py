@@ -334,3 +334,17 @@ def test_wrong_options(functions, options, error, text):
 def test_complex_masks():
     with pytest.raises(TypeError, match="attn_mask has dtype torch.complex"):
         pivotal_attention(*pair(), attn_mask=torch.zeros(SIZES[:5], dtype=torch.complex64))
+
+
+def test_fill_of_0_where_denormals_are_flushed():
+    """As PyTorch's compiled code leaves a process: 0 must not be taken for no fill at all."""
+    mask = random_mask(SIZES[:5])
+    mask[:, :, 1] = True
+    wanted = pivotal_attention(*pair(), attn_mask=mask, inf=0.0)
+    if not torch.set_flush_denormal(True):
+        pytest.skip("this processor cannot flush denormals")
+    try:
+        got = pivotal_attention(*pair(), attn_mask=mask, inf=0.0)
+    finally:
+        torch.set_flush_denormal(False)
+    assert torch.equal(got, wanted)

@@ -54,11 +54,13 @@ def test_as_many_threads_as_pytorch_says():
 
         torch.set_num_threads(1)
         x = [t.detach() for t in problem(B=4)]
-        before = tasks()
+        started = 0
         for n in (1, 2, 3, 5):
-            torch.set_num_threads(n)
+            torch.set_num_threads(n)  # may itself start threads of another of PyTorch's pools
+            before = tasks()
             floyd_attention(*x)
-            assert tasks() - before == n - 1, (n, tasks() - before)
+            started += tasks() - before
+            assert started == n - 1, (n, started)
         torch.set_num_threads(1)
         time.sleep(0.05)
         used = cpu_of_others()

@@ -9,7 +9,7 @@ it does, and keeps for the backward its inputs, y and two numbers per row: nothi
 
 from __future__ import annotations
 
-import math
+import operator
 from typing import Optional
 
 import torch
@@ -64,7 +64,7 @@ def attend(
     """y, max and sum of checked tensors."""
     _checks.check_numbers(softmax_cap, dropout)
     if scale is None:
-        scale = 1 / math.sqrt(2 * max(q.shape[4], 1))
+        scale = _native.default_scale(operator.index(q.shape[4]))  # a symbol becomes a constant: operators take plain numbers
     _checks.check_number("scale", scale)
     # 21! > 2**64, and of PyTorch's generators this is one that Inductor calls: compiled code draws the same pattern.
     seed = torch.randperm(21) if dropout > 0 else None

@@ -24,6 +24,15 @@ def _needs_grad(tensors: Sequence[Any]) -> bool:
     return torch.is_grad_enabled() and any(isinstance(t, Tensor) and t.requires_grad for t in tensors)
 
 
+# PyTorch 2.4 compiles no code that asks for transforms.
+_is_traceable = tuple(map(int, torch.__version__.split(".")[:2])) >= (2, 5)
+
+
+def are_transforms_active() -> bool:
+    """Whether a transform of torch.func is."""
+    return (_is_traceable or not torch.compiler.is_compiling()) and torch._C._are_functorch_transforms_active()
+
+
 class _Forward(torch.autograd.Function):
     @staticmethod
     def forward(*args: Any) -> tuple[Tensor, Tensor, Tensor]:
@@ -122,7 +131,8 @@ def differentiable(*args: Any) -> tuple[Tensor, Tensor, Tensor]:
     nothing but a gradient is asked for, one that is called directly takes a hundred microseconds less.
     """
     result: tuple[Tensor, Tensor, Tensor]
-    transformed, autocast = torch._C._are_functorch_transforms_active(), torch.is_autocast_enabled("cpu")
+    autocast = torch.is_autocast_enabled("cpu")
+    transformed = are_transforms_active()
     if transformed and autocast:
         result = _operator.call_autocast(_apply_forward, *args)
     elif transformed or not (autocast or torch.compiler.is_compiling() or forward_ad._current_level >= 0) and _needs_grad(args[:8]):
@@ -135,7 +145,7 @@ def differentiable(*args: Any) -> tuple[Tensor, Tensor, Tensor]:
 
 def _gradients(*args: Any) -> Sequence[Tensor]:
     result: Sequence[Tensor]
-    if torch._C._are_functorch_transforms_active():
+    if are_transforms_active():
         result = _apply_backward(*args)
     elif torch.is_grad_enabled():
         result = backward(*args)
