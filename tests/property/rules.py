@@ -91,9 +91,13 @@ def gradual(dtype, steps):
     return 64 * steps * (2.0 ** -1074 if dtype == lib.F64 else 2.0 ** -150)
 
 
+def allowance(stored, operand, golden, terms, steps=0):
+    """Rule 3's. stored: the output's own type; operand: the type that sets the arithmetic; steps: how many a sum has."""
+    return quiet(half_ulp, stored, golden) + 16 * unit(operand) * terms + gradual(operand, steps)
+
+
 def rule_3(name, stored, operand, got, golden, terms, steps=0):
-    """stored: the output's own type; operand: the type that sets the arithmetic; steps: how many a sum has."""
-    allowed = quiet(half_ulp, stored, golden) + 16 * unit(operand) * terms + gradual(operand, steps)
+    allowed = allowance(stored, operand, golden, terms, steps)
     with np.errstate(all="ignore"):
         within = abs(got - golden) <= allowed
         overflow = np.isinf(got) & (abs(golden) + allowed >= LARGEST[stored]) & (np.sign(got) == np.sign(golden))

@@ -26,3 +26,10 @@ configure() {
 }
 compile() { cmake --build "$build" --parallel "$jobs" | grep -Ev '^(\[[0-9]+/[0-9]+\]|ninja: )' || [ "${PIPESTATUS[0]}" -eq 0 ]; }
 run_tests() { ctest --test-dir "$build" --no-tests=error --parallel "$jobs" "$@"; }
+
+# describe: the machine, the compiler and the commit, for results that are kept in docs/results/trust/
+describe() {
+    printf '%s, %s processors, %s, %s, commit %s, %s\n' \
+        "$(sed -n 's/^model name[^:]*: //p;T;q' /proc/cpuinfo)" "$(nproc)" "$(. /etc/os-release && echo "$PRETTY_NAME")" \
+        "$(${CC:-cc} --version | head -n 1)" "$(git rev-parse --short HEAD 2>/dev/null || echo unknown)" "$(date -u +%F)"
+}
