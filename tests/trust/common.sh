@@ -22,7 +22,8 @@ usage() { # usage TEXT: for wrong arguments
 
 # configure OPTION...: a build of its own, with the tests
 configure() {
-    cmake -S . -B "$build" -G Ninja --log-level=WARNING -DPython3_EXECUTABLE=/usr/bin/python3 -DFLOYDATTN_TESTS=ON "$@"
+    cmake -S . -B "$build" -G Ninja --log-level=WARNING -Wno-dev --no-warn-unused-cli -DPython3_EXECUTABLE=/usr/bin/python3 \
+        -DFLOYDATTN_TESTS=ON "$@" >/dev/null
 }
 compile() { cmake --build "$build" --parallel "$jobs" | grep -Ev '^(\[[0-9]+/[0-9]+\]|ninja: )' || [ "${PIPESTATUS[0]}" -eq 0 ]; }
 run_tests() { ctest --test-dir "$build" --no-tests=error --parallel "$jobs" "$@"; }
