@@ -30,15 +30,8 @@ static int same_class(double got, double want)
 
 static void report(const problem *p, enum role r, const int64_t i[5], double got, double want, double allowed)
 {
-    const spec *s = &p->s;
-    print_error("B=%d H=%d N=%d M=%d K=%d D=%d R=%d dtype %d wide %x scale %g mean %g deviation %g mask %d axes %x "
-                "rule %d threads %d seed %d\n",
-                (int)s->B, (int)s->H, (int)s->N, (int)s->M, (int)s->K, (int)s->D, (int)s->R, (int)s->dtype, s->wide,
-                s->scale, s->mean, s->deviation, (int)s->mask, s->mask_axes, (int)s->rule, s->threads,
-                (int)s->seed);
-    print_error("cap %g fill %g dropout %g seed %llx bias %d axes %x dbias %d axes %x\n", s->softmax_cap,
-                s->mask_fill, s->dropout, (unsigned long long)s->dropout_seed, (int)s->bias, s->bias_axes, s->dbias,
-                s->dbias_axes);
+    char text[SPEC_TEXT];
+    print_error("%s\n", spec_text(&p->s, text));
     fail_msg("%s[%d,%d,%d,%d,%d] is %.9g, the reference says %.9g, allowed is %.3g", role_names[r], (int)i[0],
              (int)i[1], (int)i[2], (int)i[3], (int)i[4], got, want, allowed);
 }

@@ -31,6 +31,30 @@ void add_extras(spec *s, unsigned extras)
     if (extras & DROPOUT) s->dropout = 0.3;
 }
 
+static int layout_text(const layout *l, const char *name, char *text, size_t size)
+{
+    return snprintf(text, size, "\n%s: order %d%d%d%d%d gaps %d,%d,%d,%d,%d reverse %x repeat %x offset %d", name,
+                    l->order[0], l->order[1], l->order[2], l->order[3], l->order[4], (int)l->gap[0], (int)l->gap[1],
+                    (int)l->gap[2], (int)l->gap[3], (int)l->gap[4], l->reverse, l->repeat, (int)l->offset);
+}
+
+const char *spec_text(const spec *s, char text[SPEC_TEXT])
+{
+    static const char *const dtypes[] = {"f32", "f64", "f16", "bf16"};
+    int used =
+        snprintf(text, SPEC_TEXT,
+                 "B=%d H=%d N=%d M=%d K=%d D=%d R=%d %s wide %x scale %g mean %g deviation %g mask %d axes "
+                 "%x rule %d threads %d seed %llu\n"
+                 "cap %g fill %g dropout %g seed %llx bias %d axes %x dbias %d axes %x",
+                 (int)s->B, (int)s->H, (int)s->N, (int)s->M, (int)s->K, (int)s->D, (int)s->R, dtypes[s->dtype],
+                 s->wide, s->scale, s->mean, s->deviation, (int)s->mask, s->mask_axes, (int)s->rule, s->threads,
+                 (unsigned long long)s->seed, s->softmax_cap, s->mask_fill, s->dropout,
+                 (unsigned long long)s->dropout_seed, (int)s->bias, s->bias_axes, s->dbias, s->dbias_axes);
+    used += layout_text(s->inputs, "inputs", text + used, (size_t)(SPEC_TEXT - used));
+    layout_text(s->outputs, "outputs", text + used, (size_t)(SPEC_TEXT - used));
+    return text;
+}
+
 floyd_dtype accumulator_of(floyd_dtype dtype)
 {
     return dtype == FLOYD_F64 ? FLOYD_F64 : FLOYD_F32;

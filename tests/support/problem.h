@@ -64,6 +64,10 @@ typedef struct spec {
 /* fp32, normal inputs, scale 1/sqrt(2D), nothing done to scores and weights, contiguous, one thread. */
 spec spec_of(int64_t B, int64_t H, int64_t N, int64_t M, int64_t K, int64_t D);
 
+/* All of it in words, for messages. */
+enum { SPEC_TEXT = 800 };
+const char *spec_text(const spec *s, char text[SPEC_TEXT]);
+
 /* What may be done to scores and weights. FILL is one beside which masked pivots still weigh something. */
 enum { CAP = 1, BIAS = 2, DBIAS = 4, FILL = 8, DROPOUT = 16, EXTRAS = 31 };
 void add_extras(spec *s, unsigned extras);
