@@ -112,7 +112,8 @@ static void draw_all_but_sizes(dice *d, drawn *to)
     draw_layout(d, &to->inputs, 1);
     draw_layout(d, &to->outputs, 0);
     s->inputs = &to->inputs, s->outputs = &to->outputs;
-    to->carry = chance(d, 0.2), to->add = chance(d, 0.2);
+    /* With no pivots the empty state stays as it is, Y unwritten: nothing to judge. */
+    to->carry = chance(d, 0.2) && s->K > 0, to->add = chance(d, 0.2);
     if (to->carry) s->wide |= 1u << T_Y, s->dropout = 0;
     if (to->add) s->wide |= EDGE_GRADIENTS;
 }

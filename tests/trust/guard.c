@@ -16,7 +16,8 @@
 #include <string.h>
 
 static const char *isa_name = "none";
-static int runs; /* guarded calls */
+static int runs;            /* guarded calls */
+static const spec *current; /* of the problem that is being checked */
 
 /* ---- one call in guarded memory -------------------------------------------------------------------- */
 
@@ -116,7 +117,7 @@ static void check_outputs(const problem *p, const problem *expected, const call 
 static void run_guarded(const problem *from, const problem *expected, call *c)
 {
     static char text[SPEC_TEXT + 300];
-    for (int end = GUARD_LOW; end <= GUARD_HIGH; end++) {
+    for (int end = GUARD_HIGH; end >= GUARD_LOW; end--) { /* first the end that most errors run over */
         c->end = (enum guard_end)end;
         describe_call(c, text, sizeof text);
         guard_watch(text);
@@ -162,6 +163,7 @@ static void run_continued(problem *p, call *c)
 static void check_drawn(drawn *d, int level, int odd)
 {
     call c = {.d = d, .pass = FORWARD, .level = level, .odd = odd};
+    current = &d->s;
     problem p = problem_new(&d->s);
     run_forward(&p);
     check_forward(&p);
@@ -174,6 +176,17 @@ static void check_drawn(drawn *d, int level, int odd)
     run_guarded(&p, &p, &c);
     if (d->add) run_continued(&p, &c);
     problem_free(&p);
+    current = NULL;
+}
+
+/* Which problem it was, where a check has failed. */
+static int print_failed(void **state)
+{
+    char text[SPEC_TEXT];
+    (void)state;
+    if (current) print_error("in the problem\n%s\n", spec_text(current, text));
+    current = NULL;
+    return 0;
 }
 
 /* ---- which ----------------------------------------------------------------------------------------- */
@@ -250,8 +263,9 @@ static void find_isa(void)
 
 int main(int count, char **arguments)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_lengths), cmocka_unit_test(test_heads),
-                                       cmocka_unit_test(test_drawn)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test_teardown(test_lengths, print_failed),
+                                       cmocka_unit_test_teardown(test_heads, print_failed),
+                                       cmocka_unit_test_teardown(test_drawn, print_failed)};
     if (count > 1 && strcmp(arguments[1], "--isas") == 0) return list_isas();
     find_isa();
     const int failed = cmocka_run_group_tests(tests, NULL, NULL);

@@ -193,12 +193,12 @@ static void describe(const area *a, const unsigned char *at, char *text, size_t 
     if (island >= (ptrdiff_t)a->count) island = (ptrdiff_t)a->count - 1;
     const ptrdiff_t within = off - island * step;
     if (within >= 0 && within < bytes)
-        snprintf(text, size, "to byte %td of %s, an input", within, a->name);
+        snprintf(text, size, "at byte %td of %s, an input", within, a->name);
     else if (within >= bytes && (island + 1 == (ptrdiff_t)a->count || within - bytes < step - within))
-        snprintf(text, size, "%td bytes AFTER THE END of %s, piece %td of %zu, %td bytes long", within - bytes,
-                 a->name, island, a->count, bytes);
+        snprintf(text, size, "at byte %td AFTER THE END of %s, piece %td of %zu, %td bytes long",
+                 within - bytes + 1, a->name, island, a->count, bytes);
     else
-        snprintf(text, size, "%td bytes BEFORE THE BEGINNING of %s, piece %td of %zu, %td bytes long",
+        snprintf(text, size, "at byte %td BEFORE THE BEGINNING of %s, piece %td of %zu, %td bytes long",
                  within < 0 ? -within : step - within, a->name, within < 0 ? island : island + 1, a->count, bytes);
 }
 
