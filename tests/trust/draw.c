@@ -42,13 +42,21 @@ static int64_t draw_head(dice *d)
     return chance(d, 0.7) ? PICK(d, edges) : 1 + below(d, chance(d, 0.05) ? 300 : 70);
 }
 
+/* A size of 0 leaves the others' tensors as large as they are. */
+static double at_least_1(int64_t size)
+{
+    return size > 0 ? (double)size : 1;
+}
+
 static void draw_sizes(dice *d, spec *s, double work)
 {
     do {
         s->B = chance(d, 0.7) ? 1 : below(d, 4);
         s->H = chance(d, 0.6) ? 1 : 1 + below(d, 4);
         s->N = draw_length(d), s->M = draw_length(d), s->K = draw_length(d), s->D = draw_head(d);
-    } while ((double)(s->B * s->H * s->N * s->M * s->K) * (double)(s->D + 4) > work);
+    } while (at_least_1(s->B) * at_least_1(s->H) * at_least_1(s->N) * at_least_1(s->M) * at_least_1(s->K) *
+                 (double)(s->D + 4) >
+             work);
 }
 
 /* Any order of axes, with gaps, backwards; inputs may be repeated, too. */

@@ -12,7 +12,8 @@ typedef struct drawn {
     int add;   /* gradients may, and should, be added to */
 } drawn;
 
-/* Sizes at and round the edges of tiles and vectors, with B * H * N * M * K * (D + 4) <= work. */
+/* Sizes at and round the edges of tiles and vectors, with B * H * N * M * K * (D + 4) <= work, where 0 counts as 1.
+ */
 void draw_problem(drawn *d, uint64_t seed, double work);
 
 /* The rest of it, for sizes that are given: dtype, mask, options, layouts. The sizes of s must be set. */
