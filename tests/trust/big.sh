@@ -1,6 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: Apache-2.0
-# Tensors of more than 2^31 elements, axes of 2^20, strides beyond 32 bits. Needs 20 GiB of free memory and minutes.
+# Tensors of more than 2^31 elements, axes of 2^20, strides beyond 32 bits. Needs 16 GiB of free memory and minutes.
 # shellcheck source=tests/trust/common.sh
 source "$(dirname "$0")/common.sh"
 # What the last run by hand has shown is docs/results/trust/big.txt, a copy of what the program writes here:

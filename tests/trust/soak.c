@@ -134,14 +134,15 @@ static memory memory_now(void)
 }
 
 /*
- * Pages come and go by what was freed last: a MiB either way says nothing. A leak of one small block in each
- * problem is seen in what malloc has given out, which has no such play but the C library's own small change.
+ * Pages come and go by what was freed last: a MiB says nothing. A leak of one small block in a few problems is seen
+ * in what malloc has given out, which has no play once all threads run and where malloc keeps nothing for each
+ * (soak.sh).
  */
 static int is_flat(const memory *early, const memory *late)
 {
-    enum { PAGES = 1024, CHANGE = 4096 };
+    enum { PAGES = 1024 };
     return late->resident <= early->resident + PAGES && late->data <= early->data + PAGES &&
-           late->given_out <= early->given_out + CHANGE;
+           late->given_out <= early->given_out;
 }
 
 static void print_memory(const char *when, const memory *m)
