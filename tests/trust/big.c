@@ -385,15 +385,26 @@ static void long_axis(int64_t N, int64_t M, int64_t K, int extras)
     both_passes(&p);
 }
 
-static void test_long_axes(void **state)
+enum { LONG = 1 << 20 };
+
+static void test_long_m(void **state)
 {
-    const int64_t length = INT64_C(1) << 20;
     (void)state;
-    long_axis(3, length, 7, 1);
-    long_axis(3, length + 1, 8, 0);
-    long_axis(3, 5, length, 0);
-    long_axis(2, 8, length + 1, 1);
-    long_axis(length + 1, 3, 5, 1);
+    long_axis(3, LONG, 7, 1);
+    long_axis(3, LONG + 1, 8, 0);
+}
+
+static void test_long_k(void **state)
+{
+    (void)state;
+    long_axis(3, 5, LONG, 0);
+    long_axis(2, 8, LONG + 1, 1);
+}
+
+static void test_long_n(void **state)
+{
+    (void)state;
+    long_axis(LONG + 1, 3, 5, 1);
 }
 
 /* ---- strides beyond 32 bits -------------------------------------------------------------------------- */
@@ -447,7 +458,8 @@ static void test_strides(void **state)
     for (int axis = 0; axis < 5; axis++)
         for (int backwards = 0; backwards < 2; backwards++)
             for (int dtype = 0; dtype < 4; dtype++, problems++) {
-                spec s = spec_of(2, 2, 3, 5, 6, axis == 4 ? 5 : 19);
+                /* More than a tile of every axis, so that tiles begin far away, too. */
+                spec s = axis < 2 ? spec_of(2, 2, 3, 5, 6, 19) : spec_of(1, 1, 30, 30, 55, 5);
                 add_extras(&s, EXTRAS);
                 s.dtype = (floyd_dtype)dtype;
                 s.mask = MASK_RANDOM, s.mask_axes = AXES_FULL;
@@ -462,7 +474,8 @@ static void test_strides(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_strides),       cmocka_unit_test(test_long_axes),
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_strides),       cmocka_unit_test(test_long_m),
+                                       cmocka_unit_test(test_long_k),        cmocka_unit_test(test_long_n),
                                        cmocka_unit_test(test_pairs_forward), cmocka_unit_test(test_edges_backward),
                                        cmocka_unit_test(test_scores),        cmocka_unit_test(test_pairs_backward)};
     const char *wanted = getenv("FLOYDATTN_BIG_ONLY");
