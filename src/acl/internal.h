@@ -61,10 +61,17 @@ int64_t acl_now_ns(void);
 #define ACL_MESSAGE_SIZE 768
 
 /* Reports ACL_ERROR_INVALID_PARAM for a NULL argument. */
-int acl_report_null(const char *function, const char *argument);
+static inline int acl_report_null(const char *function, const char *argument)
+{
+    return acl_report(ACL_ERROR_INVALID_PARAM, "%s: %s is NULL", function, argument);
+}
 
 /* Reports ACL_ERROR_RT_MEMORY_ALLOCATION for want of memory for a record of ours. */
-int acl_report_no_memory(const char *function);
+static inline int acl_report_no_memory(const char *function)
+{
+    return acl_report(ACL_ERROR_RT_MEMORY_ALLOCATION, "%s: the host has no memory for the library's records",
+                      function);
+}
 
 /* Takes this thread's newest text away into text, "" if there is none. */
 void acl_take_message(char text[ACL_MESSAGE_SIZE]);

@@ -19,7 +19,7 @@ static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static message everyones; /* guarded by lock, as is: */
 static bool process_wide;
 
-int acl_report(int code, const char *format, ...)
+int(acl_report)(int code, const char *format, ...)
 {
     va_list arguments;
     va_start(arguments, format);
@@ -30,17 +30,6 @@ int acl_report(int code, const char *format, ...)
     if (process_wide) everyones = mine;
     pthread_mutex_unlock(&lock);
     return code;
-}
-
-int acl_report_null(const char *function, const char *argument)
-{
-    return acl_report(ACL_ERROR_INVALID_PARAM, "%s: %s is NULL", function, argument);
-}
-
-int acl_report_no_memory(const char *function)
-{
-    return acl_report(ACL_ERROR_RT_MEMORY_ALLOCATION, "%s: the host has no memory for the library's records",
-                      function);
 }
 
 void acl_take_message(char text[ACL_MESSAGE_SIZE])

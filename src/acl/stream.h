@@ -32,4 +32,7 @@ aclError acl_stream_submit(aclrtStream stream, acl_work work);
 /* Records the newest message of this thread for aclGetRecentErrMsg, printf-like. Returns code. */
 int acl_report(int code, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
+/* The same, for who reads one file alone, such as a static analyser: what was reported is what is returned. */
+#define acl_report(code, ...) ((void)(acl_report)(code, __VA_ARGS__), (code))
+
 #endif

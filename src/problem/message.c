@@ -9,7 +9,7 @@
 
 static _Thread_local char text[512];
 
-floyd_status floyd_fail(floyd_status status, const char *format, ...)
+floyd_status(floyd_fail)(floyd_status status, const char *format, ...)
 {
     va_list arguments;
     va_start(arguments, format);
