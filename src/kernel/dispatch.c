@@ -75,7 +75,7 @@ static char asked[64];  /* FLOYDATTN_ISA, or empty */
 
 static void choose(void)
 {
-    const char *wish = getenv("FLOYDATTN_ISA");
+    const char *wish = getenv("FLOYDATTN_ISA"); /* NOLINT(concurrency-mt-unsafe): as any reader; setenv is not */
     if (wish) snprintf(asked, sizeof asked, "%s", wish);
     for (int i = 0; i < ISAS && chosen < 0; i++)
         if (isas[i].supported() && (!asked[0] || strcmp(asked, isas[i].name) == 0)) chosen = i;

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The public calls: check, plan, acquire, run. */
+#include <stdio.h>
 #include <string.h>
 
 #include "plan/plan.h"
@@ -17,19 +18,26 @@ floyd_status floyd_isa_describe(int index, floyd_isa *isa)
     return FLOYD_OK;
 }
 
-static floyd_status refuse_isa(void)
+/* The instruction sets that run here, "avx2, portable". */
+static const char *list_isas(char *names, size_t room)
 {
-    char names[128] = "";
     floyd_isa isa;
     const int count = floyd_isa_get(-1, &isa);
-    for (int i = 0; i < count; i++) {
+    size_t length = 0;
+    names[0] = '\0';
+    for (int i = 0; i < count && length < room; i++) {
         floyd_isa_get(i, &isa);
-        if (!isa.supported || strlen(names) + strlen(isa.name) + 3 > sizeof names) continue;
-        if (names[0]) strcat(names, ", ");
-        strcat(names, isa.name);
+        if (!isa.supported) continue;
+        length += (size_t)snprintf(names + length, room - length, "%s%s", length ? ", " : "", isa.name);
     }
+    return names;
+}
+
+static floyd_status refuse_isa(void)
+{
+    char names[128];
     return floyd_fail(FLOYD_ERROR_UNSUPPORTED, "FLOYDATTN_ISA is \"%s\"; it needs to be unset or one of: %s",
-                      floyd_isa_asked(), names);
+                      floyd_isa_asked(), list_isas(names, sizeof names));
 }
 
 static int threads_of(const floyd_problem *problem)
@@ -74,8 +82,9 @@ static floyd_status carry_out(floyd_run *run, void *workspace)
     floyd_team team;
     const int error = floyd_team_gather(&team, plan->threads, run->problem->parallel);
     if (error != 0)
-        return floyd_fail(FLOYD_ERROR_SYSTEM, "%d threads are asked for and could not be started: %s",
-                          plan->threads, strerror(error));
+        return floyd_fail(
+            FLOYD_ERROR_SYSTEM, "%d threads are asked for and could not be started: %s", plan->threads,
+            strerror(error)); /* NOLINT(concurrency-mt-unsafe): constants, for what threads fail with */
     run->scratch = aligned(workspace);
     run->slots = backward ? run->scratch + (size_t)plan->threads * plan->scratch_bytes : NULL;
     floyd_schedule_start(&run->schedule, run->problem, plan, run->slots);

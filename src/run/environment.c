@@ -13,7 +13,7 @@
 /* A positive number, alone or first of a list "4,2"; 0 for anything else. */
 static int count_from(const char *name)
 {
-    const char *text = getenv(name);
+    const char *text = getenv(name); /* NOLINT(concurrency-mt-unsafe): as safe as any reader, setenv is not */
     if (!text) return 0;
     char *end;
     errno = 0;
