@@ -9,6 +9,7 @@
 #include <float.h>
 #include <math.h>
 #include <stdlib.h>
+#include <string.h>
 
 typedef floyd_reference ref;
 
@@ -251,7 +252,7 @@ static void philox_round(uint32_t c[4], const uint32_t key[2])
 void floyd_reference_philox(const uint32_t counter[4], const uint32_t key[2], uint32_t words[4])
 {
     uint32_t round_key[] = {key[0], key[1]};
-    for (int i = 0; i < 4; i++) words[i] = counter[i];
+    memcpy(words, counter, 4 * sizeof *words);
     for (int round = 0; round < 10; round++) {
         philox_round(words, round_key);
         round_key[0] += UINT32_C(0x9E3779B9);

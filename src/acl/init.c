@@ -7,7 +7,7 @@
 
 #include "internal.h"
 
-#define MAX_CONFIG (10 * 1024 * 1024)
+enum { MAX_CONFIG = 10485760 }; /* 10 MiB */
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static uint64_t uses; /* guarded by lock */
@@ -25,7 +25,8 @@ typedef struct scanner {
 
 static void skip_space(scanner *s)
 {
-    while (s->at < s->end && memchr(" \t\r\n", *s->at, 4) != NULL) s->at++;
+    static const char spaces[4] = {' ', '\t', '\r', '\n'}; /* no terminator: a zero byte is no space */
+    while (s->at < s->end && memchr(spaces, *s->at, sizeof spaces) != NULL) s->at++;
 }
 
 /* Passes over a string, quotes included; text and length are what is between, as written. */
@@ -93,7 +94,7 @@ static bool read_all(const char *path, char *text, size_t size)
 {
     FILE *file = fopen(path, "rbe");
     bool done = file != NULL && fread(text, 1, size, file) == size;
-    if (file != NULL) fclose(file);
+    if (file != NULL) (void)fclose(file);
     return done;
 }
 

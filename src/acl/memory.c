@@ -139,8 +139,9 @@ static bool available_memory(size_t *bytes)
     unsigned long long kib;
     bool found = false;
     while (!found && fgets(line, sizeof line, file) != NULL)
-        found = sscanf(line, "MemAvailable: %llu kB", &kib) == 1;
-    fclose(file);
+        found =
+            sscanf(line, "MemAvailable: %llu kB", &kib) == 1; /* NOLINT(cert-err34-c): from the kernel, in range */
+    (void)fclose(file);
     if (found) *bytes = (size_t)kib * 1024;
     return found;
 }

@@ -63,7 +63,9 @@ static const char *type_needed(aclnn_type_rule rule, aclDataType got, aclDataTyp
 
 static aclnnStatus check_type(const aclnn_operator *op, const aclTensor *const *tensors, int i)
 {
-    const aclDataType got = tensors[i]->dtype, query = tensors[ACLNN_QUERY]->dtype;
+    /* query is there: aclnn_check_present came first. */
+    const aclDataType got = tensors[i]->dtype;
+    const aclDataType query = tensors[ACLNN_QUERY]->dtype; /* NOLINT(clang-analyzer-core.NullDereference) */
     const bool first = i == ACLNN_QUERY;
     const char *needed = type_needed(op->arguments[i].type, got, query);
     if (first && !is_operand(got)) needed = "FLOAT16, BFLOAT16 or FLOAT";

@@ -169,8 +169,9 @@ aclnnStatus aclGetRawTensorAddr(const aclTensor *tensor, void **addr)
 aclTensorList *aclCreateTensorList(const aclTensor *const *value, uint64_t size)
 {
     aclTensorList *list = NULL;
-    if ((value != NULL || size == 0) && size <= (SIZE_MAX - sizeof *list) / sizeof *value) {
-        list = malloc(sizeof *list + (size_t)size * sizeof *value);
+    const size_t each = sizeof list->tensors[0]; /* NOLINT(bugprone-sizeof-expression): a list of pointers */
+    if ((value != NULL || size == 0) && size <= (SIZE_MAX - sizeof *list) / each) {
+        list = malloc(sizeof *list + (size_t)size * each);
     }
     if (list == NULL) {
         (void)acl_report(ACLNN_ERR_INNER_NULLPTR,

@@ -31,7 +31,7 @@ static char *value_in_file(const char *path, const char *key, char separator)
         found = text("%s", at);
     }
     free(line);
-    if (file) fclose(file);
+    if (file) (void)fclose(file);
     return found;
 }
 

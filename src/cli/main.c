@@ -77,11 +77,11 @@ static const struct argp parser = {
 int main(int argc, char **argv)
 {
     invocation found = {0};
-    setlocale(LC_CTYPE, "");
-    setenv("ARGP_HELP_FMT", "no-dup-args-note", 0);
+    (void)setlocale(LC_CTYPE, "");
+    (void)setenv("ARGP_HELP_FMT", "no-dup-args-note", 0);
     argp_err_exit_status = STATUS_USAGE;
     argp_program_version_hook = print_version;
-    atexit(check_stdout);
+    (void)atexit(check_stdout);
     install_signal_handlers();
     if (argp_parse(&parser, argc, argv, ARGP_IN_ORDER, NULL, &found) != 0) return STATUS_USAGE;
     char *name = text("floydattn %s", found.command->name);

@@ -53,7 +53,8 @@ typedef struct slice {
 static slice take_string(cursor *c)
 {
     skip_space(c);
-    const char quote = c->at < c->end ? *c->at : 0;
+    char quote = '\0';
+    if (c->at < c->end) quote = *c->at;
     if (quote != '\'' && quote != '"') refuse(c, "its header has something else where a string belongs");
     const char *start = ++c->at;
     for (; c->at < c->end && *c->at != quote; c->at++)

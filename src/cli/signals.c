@@ -134,7 +134,7 @@ static void on_bus_error(int signal_number, siginfo_t *info, void *context)
     (void)context;
     const watched *file = mapping_of(info->si_addr);
     if (!file) {
-        signal(signal_number, SIG_DFL); /* not ours: returning raises it again, and it ends the process */
+        (void)signal(signal_number, SIG_DFL); /* not ours: returning raises it again, and it ends the process */
         return;
     }
     be_the_only_one();
@@ -163,8 +163,8 @@ void install_signal_handlers(void)
     handle(SIGTERM, &interrupt);
     handle(SIGHUP, &interrupt);
     handle(SIGBUS, &bus_error);
-    signal(SIGXFSZ, SIG_IGN); /* a file size limit then is an error of write() */
-    atexit(remove_unfinished);
+    (void)signal(SIGXFSZ, SIG_IGN); /* a file size limit then is an error of write() */
+    (void)atexit(remove_unfinished);
 }
 
 void defer_interrupts(void)

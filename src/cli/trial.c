@@ -108,7 +108,7 @@ static int is_masked(const trial_problem *p, int64_t n, int64_t k, uint64_t bits
     case MASK_PADDING:
         return n == p->N - 1 || k >= p->K - p->K / 4;
     case MASK_FULL:
-        return bits % 2;
+        return bits % 2 == 1;
     default:
         return 0;
     }

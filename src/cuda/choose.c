@@ -27,6 +27,7 @@ static bool sizes_fit(const floyd_job *job)
 /* Every kernel's tiles are blocks of one grid. A tile is 16 x 16 or more. */
 static bool grid_fits(const floyd_job *job, int64_t size2, int64_t size3)
 {
+    /* Whole tiles, then counted in double. NOLINTNEXTLINE(bugprone-integer-division) */
     const double tiles2 = (double)((size2 - 1) / TILE + 1), tiles3 = (double)((size3 - 1) / TILE + 1);
     return (double)job->B * (double)job->H * tiles2 * tiles3 <= LARGEST_GRID;
 }

@@ -33,9 +33,9 @@ typedef uint16_t aclFloat16; /* the bits of an IEEE 754 binary16 */
 
 /* Constants that a C program may use in a case label, and a C++ program qualify with ::. */
 #ifdef __cplusplus
-#define FLOYDATTN_ACL_STATUS(name, value) static const int name = value;
+#define FLOYDATTN_ACL_STATUS(name, value) static const int name = (value);
 #else
-#define FLOYDATTN_ACL_STATUS(name, value) enum { name = value };
+#define FLOYDATTN_ACL_STATUS(name, value) enum { name = (value) };
 #endif
 
 /* clang-format off */
