@@ -106,16 +106,26 @@ void acl_stream_end(acl_stream *stream)
     acl_put(&stream->object);
 }
 
+/* Another thread may have destroyed the context meanwhile: that is then why. */
+static aclError report_not_made(const char *function, const acl_context *context, aclError otherwise)
+{
+    acl_object *still = acl_get(context->object.handle, ACL_KIND_CONTEXT);
+    if (still == NULL) {
+        return acl_report(ACL_ERROR_RT_CONTEXT_NULL, "%s: this thread's context was destroyed", function);
+    }
+    acl_put(still);
+    if (otherwise == ACL_ERROR_RT_MEMORY_ALLOCATION) return acl_report_no_memory(function);
+    return acl_report(otherwise, "%s: no memory or thread for a stream", function);
+}
+
 aclError acl_stream_create(const char *function, acl_context *context, aclrtStream *handle)
 {
     acl_stream *stream = make_stream(context);
-    if (stream == NULL) {
-        return acl_report(ACL_ERROR_RT_NO_STREAM_RESOURCE, "%s: no memory or thread for a stream", function);
-    }
+    if (stream == NULL) return report_not_made(function, context, ACL_ERROR_RT_NO_STREAM_RESOURCE);
     if (!acl_open(&stream->object, ACL_KIND_STREAM, free_stream, &context->object)) {
         end_thread(stream);
         free_stream(&stream->object);
-        return acl_report_no_memory(function);
+        return report_not_made(function, context, ACL_ERROR_RT_MEMORY_ALLOCATION);
     }
     *handle = stream->object.handle;
     return ACL_SUCCESS;
