@@ -124,7 +124,9 @@ FLOYD_API floyd_tensor floyd_contiguous(void *data, floyd_dtype dtype, int64_t s
 /*
  * Progress: called on the calling thread after pieces of work, with done rising to total
  * (work units of the schedule). A return value other than 0 cancels the call, which then returns
- * FLOYD_ERROR_CANCELLED with unspecified outputs.
+ * FLOYD_ERROR_CANCELLED with unspecified outputs. It may fork: the child lacks the call's other threads, if it had
+ * any, and there the call ends as if cancelled. (A function of the caller's that brings threads, see below, may
+ * wait for them.)
  */
 typedef int (*floyd_progress_fn)(void *user, int64_t done, int64_t total);
 

@@ -91,6 +91,10 @@ static floyd_status carry_out(floyd_run *run, void *workspace)
     if (run->problem->has[FLOYD_ROLE_DBIAS]) floyd_run_begin_dbias(run);
     floyd_team_run(&team, backward ? floyd_run_backward : floyd_run_forward, run);
     const bool cancelled = floyd_schedule_end(&run->schedule);
+    if (run->schedule.orphaned)
+        return floyd_fail(FLOYD_ERROR_CANCELLED,
+                          "the progress callback forked, and the call's other threads are not in "
+                          "the child; its outputs are unspecified");
     if (cancelled)
         return floyd_fail(FLOYD_ERROR_CANCELLED, "the progress callback cancelled the call; its outputs are "
                                                  "unspecified");

@@ -29,6 +29,7 @@ static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static floyd_worker *idle;
 static pthread_once_t once = PTHREAD_ONCE_INIT;
 static int fork_handlers; /* what pthread_atfork returned */
+static unsigned forks;    /* between the first process that leased and this one; guarded by lock */
 
 /* ---- fork ---------------------------------------------------------------------------------------- */
 
@@ -44,6 +45,7 @@ static void after_fork_parent(void)
 static void after_fork_child(void)
 {
     idle = NULL; /* those threads did not come along */
+    forks++;
     pthread_mutex_unlock(&lock);
 }
 
@@ -152,6 +154,7 @@ void floyd_pool_run(floyd_lease *lease, void (*job)(void *user, int index), void
 {
     crew team = {job, user, lease->count, PTHREAD_COND_INITIALIZER};
     pthread_mutex_lock(&lock);
+    const unsigned process = forks;
     int index = 0;
     for (floyd_worker *worker = lease->workers, *next; worker; worker = next) {
         next = worker->next;
@@ -163,7 +166,8 @@ void floyd_pool_run(floyd_lease *lease, void (*job)(void *user, int index), void
     pthread_mutex_unlock(&lock);
     job(user, 0);
     pthread_mutex_lock(&lock);
-    while (team.busy > 0) pthread_cond_wait(&team.done, &lock);
+    /* The job may have forked, in a callback of the program's: in the child there is nobody to wait for. */
+    while (team.busy > 0 && forks == process) pthread_cond_wait(&team.done, &lock);
     pthread_mutex_unlock(&lock);
     pthread_cond_destroy(&team.done);
 }

@@ -2,6 +2,7 @@
 #include "schedule.h"
 
 #include <string.h>
+#include <unistd.h>
 
 /* What the schedule knows of a head in flight. The arrays, of the plan's parts, follow the struct in its slot. */
 typedef struct progress {
@@ -37,6 +38,7 @@ void floyd_schedule_start(floyd_schedule *s, const floyd_problem *problem, const
 bool floyd_schedule_end(floyd_schedule *s)
 {
     const floyd_problem *p = s->problem;
+    if (s->orphaned) return true; /* what waits on the condition in the parent would be waited for here */
     pthread_mutex_destroy(&s->lock);
     pthread_cond_destroy(&s->moved);
     /* The last task may have been another thread's. */
@@ -124,6 +126,7 @@ static void release(floyd_schedule *s, const floyd_task *task)
 bool floyd_schedule_claim(floyd_schedule *s, floyd_task *task)
 {
     bool taken = false;
+    if (s->orphaned) return false;
     pthread_mutex_lock(&s->lock);
     while (!s->cancelled && s->claimed < s->plan->tasks && !(taken = take(s, task))) {
         s->waiting++;
@@ -161,5 +164,10 @@ void floyd_schedule_tell(floyd_schedule *s, int thread)
     const int64_t done = s->done;
     pthread_mutex_unlock(&s->lock);
     s->told = done;
-    if (p->progress(p->progress_user, done, s->plan->tasks) != 0) cancel(s);
+    const pid_t process = getpid();
+    const bool stop = p->progress(p->progress_user, done, s->plan->tasks) != 0;
+    if (s->plan->threads > 1 && getpid() != process)
+        s->orphaned = true;
+    else if (stop)
+        cancel(s);
 }

@@ -34,6 +34,8 @@ typedef struct floyd_schedule {
     int64_t claimed, done, told; /* tasks; told: what the callback last heard */
     int waiting;
     bool cancelled;
+    bool orphaned; /* this is the child of a fork in the callback: the other threads, and what they held, stayed
+                      behind */
     void (*head_done)(void *user, int64_t head, int slot); /* after a head's last task, before its slot is reused */
     void *head_done_user;
 } floyd_schedule;
