@@ -34,7 +34,6 @@ aclError aclrtSetDevice(int32_t deviceId)
 {
     aclError status = acl_check_device(__func__, deviceId);
     if (status != ACL_SUCCESS) return status;
-    acl_watch_forks();
     pthread_mutex_lock(&lock);
     if (uses == 0) {
         acl_context *context;

@@ -37,13 +37,8 @@ static void in_child(void)
     around(ACL_FORK_CHILD);
 }
 
-static void watch(void)
+/* From the beginning: a call that only fails, before any other, takes a lock, too. */
+__attribute__((constructor)) static void watch(void)
 {
     pthread_atfork(before, in_parent, in_child);
-}
-
-void acl_watch_forks(void)
-{
-    static pthread_once_t once = PTHREAD_ONCE_INIT;
-    pthread_once(&once, watch);
 }

@@ -64,7 +64,6 @@ static bool grow(void)
 
 bool acl_open(acl_object *object, acl_kind kind, void (*destroy)(acl_object *), const acl_object *parent)
 {
-    acl_watch_forks();
     pthread_mutex_lock(&lock);
     bool ok = (parent == NULL || find(parent->handle, parent->kind) != NULL) && (first_free < MAX_SLOTS || grow());
     if (ok) {

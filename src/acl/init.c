@@ -142,7 +142,6 @@ void acl_init_fork(acl_fork_phase phase)
 
 aclError aclInit(const char *configPath)
 {
-    acl_watch_forks();
     aclError status = ACL_SUCCESS;
     pthread_mutex_lock(&lock);
     if (uses > 0) {

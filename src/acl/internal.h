@@ -186,9 +186,6 @@ void acl_callback_forget(aclrtStream stream);
 
 /* ---- The library's locks around a fork (fork.c and the files that own them) --------------------------------- */
 
-/* Once, before the first object or allocation. */
-void acl_watch_forks(void);
-
 typedef enum acl_fork_phase { ACL_FORK_BEFORE, ACL_FORK_PARENT, ACL_FORK_CHILD } acl_fork_phase;
 
 void acl_init_fork(acl_fork_phase phase);

@@ -54,7 +54,6 @@ static bool remember(void *address, size_t size, acl_memory_kind kind)
     block *b = malloc(sizeof *b);
     if (b == NULL) return false;
     *b = (block){(uintptr_t)address, (uintptr_t)address + size, kind};
-    acl_watch_forks();
     pthread_mutex_lock(&lock);
     bool ok = tsearch(b, &blocks, compare) != NULL;
     pthread_mutex_unlock(&lock);

@@ -4,7 +4,9 @@
 
 #include "internal.h"
 
+/* Where a host function forked, its copy of the thread serves no stream: the count tells. */
 static _Thread_local bool in_callback;
+static _Thread_local unsigned fork_count;
 
 bool acl_monitor_init(acl_monitor *m)
 {
@@ -78,12 +80,13 @@ bool acl_enter_callback(bool inside)
 {
     bool before = in_callback;
     in_callback = inside;
+    fork_count = acl_fork_count();
     return before;
 }
 
 aclError acl_check_may_wait(const char *function)
 {
-    if (!in_callback) return ACL_SUCCESS;
+    if (!in_callback || fork_count != acl_fork_count()) return ACL_SUCCESS;
     return acl_report(ACL_ERROR_RT_FEATURE_NOT_SUPPORT,
                       "%s: a host function or callback of a stream may not wait; the stream would wait for itself",
                       function);
