@@ -11,7 +11,6 @@
 #define BUCKETS 256u
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
-static pthread_once_t once = PTHREAD_ONCE_INIT;
 static aclnn_executor *buckets[BUCKETS];
 static uintptr_t last_number;
 
@@ -24,7 +23,7 @@ static void release(void)
 {
     (void)pthread_mutex_unlock(&lock);
 }
-static void survive_fork(void)
+__attribute__((constructor)) static void survive_fork(void)
 {
     (void)pthread_atfork(acquire, release, release);
 }
@@ -63,7 +62,6 @@ static aclnn_executor **find(const aclOpExecutor *handle)
 
 aclOpExecutor *aclnn_executor_publish(aclnn_executor *executor)
 {
-    (void)pthread_once(&once, survive_fork);
     acquire();
     executor->number = ++last_number;
     insert(executor);

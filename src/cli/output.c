@@ -64,9 +64,11 @@ output open_output(const char *path, int64_t bytes)
 {
     output o = {.path = resolve(path)};
     o.temporary = temporary_name(o.path);
+    hold_interrupts(); /* or one might come between the file and the note that it is to be removed */
     o.fd = mkostemp(o.temporary, O_CLOEXEC);
     if (o.fd < 0) die_of(o.path, "cannot be written", "name an -o in a directory that you may write to");
     o.entry = remove_on_exit(o.temporary, false);
+    release_interrupts();
     give_usual_permissions(o.fd);
     reserve(&o, bytes);
     return o;
@@ -115,7 +117,10 @@ void publish_output(output *o)
 unfinished *make_directory(const char *path)
 {
     struct stat info;
-    if (mkdir(path, 0777) == 0) return remove_on_exit(text("%s", path), true);
+    hold_interrupts();
+    unfinished *made = mkdir(path, 0777) == 0 ? remove_on_exit(text("%s", path), true) : NULL;
+    release_interrupts();
+    if (made) return made;
     if (errno != EEXIST)
         die_of(path, "cannot be made", "name an -o in a directory that is there and yours to write");
     if (stat(path, &info) == 0 && S_ISDIR(info.st_mode)) return NULL;

@@ -2,6 +2,7 @@
 #include "report.h"
 
 #include "progress.h"
+#include "signals.h"
 
 #include <ctype.h>
 #include <errno.h>
@@ -23,6 +24,7 @@ void die(exit_status status, const char *format, ...)
     va_start(arguments, format);
     if (vasprintf(&message, format, arguments) < 0) message = NULL;
     va_end(arguments);
+    hold_interrupts(); /* one way out, one message, one status */
     progress_erase();
     fputs("floydattn: ", stderr);
     print_plainly(message ? message : "no memory");

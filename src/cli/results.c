@@ -151,6 +151,7 @@ void write_results(results *r)
     }
     for (int i = 0; i < files; i++) sync_output(&r->file[i]);
     stop_if_interrupted();
+    hold_interrupts(); /* to the end: files of one result are put in place together, and then it is there */
     for (int i = 0; i < files; i++) publish_output(&r->file[i]);
     if (r->made) keep(r->made);
 }

@@ -4,6 +4,7 @@
 #include "progress.h"
 #include "report.h"
 
+#include <pthread.h>
 #include <signal.h>
 #include <stdint.h>
 #include <stdlib.h>
@@ -31,6 +32,9 @@ static watched *volatile watched_head;
 
 static volatile sig_atomic_t interrupt_noted;
 static volatile sig_atomic_t interrupt_deferred;
+
+static const int interrupt_signals[] = {SIGINT, SIGTERM, SIGHUP};
+static sigset_t let_through; /* what was blocked before hold_interrupts() */
 
 /* Newest first: a directory was registered before the files in it. Safe in a signal handler. */
 static void remove_unfinished(void)
@@ -148,6 +152,15 @@ static void on_bus_error(int signal_number, siginfo_t *info, void *context)
     leave(shorter ? STATUS_INPUT : STATUS_SYSTEM);
 }
 
+static sigset_t interrupts(void)
+{
+    sigset_t set;
+    sigemptyset(&set);
+    for (size_t i = 0; i < sizeof interrupt_signals / sizeof *interrupt_signals; i++)
+        sigaddset(&set, interrupt_signals[i]);
+    return set;
+}
+
 static void handle(int signal_number, struct sigaction *action)
 {
     struct sigaction before;
@@ -159,9 +172,9 @@ void install_signal_handlers(void)
 {
     struct sigaction interrupt = {.sa_handler = on_interrupt, .sa_flags = SA_RESTART};
     struct sigaction bus_error = {.sa_sigaction = on_bus_error, .sa_flags = SA_SIGINFO};
-    handle(SIGINT, &interrupt);
-    handle(SIGTERM, &interrupt);
-    handle(SIGHUP, &interrupt);
+    interrupt.sa_mask = interrupts();
+    for (size_t i = 0; i < sizeof interrupt_signals / sizeof *interrupt_signals; i++)
+        handle(interrupt_signals[i], &interrupt);
     handle(SIGBUS, &bus_error);
     (void)signal(SIGXFSZ, SIG_IGN); /* a file size limit then is an error of write() */
     (void)atexit(remove_unfinished);
@@ -170,6 +183,17 @@ void install_signal_handlers(void)
 void defer_interrupts(void)
 {
     interrupt_deferred = 1;
+}
+
+void hold_interrupts(void)
+{
+    const sigset_t held = interrupts();
+    pthread_sigmask(SIG_BLOCK, &held, &let_through);
+}
+
+void release_interrupts(void)
+{
+    pthread_sigmask(SIG_SETMASK, &let_through, NULL);
 }
 
 bool interrupted(void)

@@ -17,6 +17,10 @@
 void install_signal_handlers(void);
 void defer_interrupts(void);
 bool interrupted(void);
+/* Between the two an interrupt waits, the second as well: for what must be done whole; at the command's end for
+ * good. errno stays. */
+void hold_interrupts(void);
+void release_interrupts(void);
 void stop_if_interrupted(void);
 
 /* A path to remove unless keep() is called first. The path is not copied and the entry is never freed. */
