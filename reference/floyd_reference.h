@@ -32,6 +32,9 @@ typedef struct floyd_reference {
     const double *y, *max, *sum, *dy;
 } floyd_reference;
 
+/* Called where there is no memory for a row's scores; does not return. abort, unless a program sets another. */
+extern void (*floyd_reference_no_memory)(void);
+
 /* One row (n,m): y[D], *max, *sum. Any output may be NULL. */
 void floyd_reference_row(const floyd_reference *p, int64_t b, int64_t h, int64_t n, int64_t m, double *y,
                          double *max, double *sum);

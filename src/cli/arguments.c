@@ -69,7 +69,9 @@ int choice_argument(const struct argp_state *state, const char *option, const ch
     return 0;
 }
 
-void parse_arguments(const struct argp *parser, int argc, char **argv, void *input)
+void parse_arguments(const struct argp *parser, int argc, char **argv, unsigned flags, void *input)
 {
-    if (argp_parse(parser, argc, argv, 0, NULL, input) != 0) exit(STATUS_USAGE);
+    const error_t error = argp_parse(parser, argc, argv, flags, NULL, input);
+    if (error == ENOMEM) die(STATUS_SYSTEM, "no memory to read the command line");
+    if (error != 0) exit(STATUS_USAGE); /* it has said why */
 }

@@ -27,6 +27,6 @@ int choice_argument(const struct argp_state *state, const char *option, const ch
 extern const choice dtype_choices[];
 
 /* Parses with STATUS_USAGE as the exit status of every complaint. argv[0] is the command as the user knows it. */
-void parse_arguments(const struct argp *parser, int argc, char **argv, void *input);
+void parse_arguments(const struct argp *parser, int argc, char **argv, unsigned flags, void *input);
 
 #endif

@@ -263,7 +263,7 @@ int bench_command(int argc, char **argv)
                   .dtype = "f32",
                   .threads = floyd_default_threads(),
                   .repeats = DEFAULT_REPEATS};
-    parse_arguments(&parser, argc, argv, &s);
+    parse_arguments(&parser, argc, argv, 0, &s);
     check_sizes(&s.problem);
     const report r = run_bench(&s);
     if (s.json)

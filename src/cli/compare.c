@@ -141,6 +141,11 @@ static range all(int64_t count)
     return (range){0, count};
 }
 
+static void no_memory(void)
+{
+    die(STATUS_SYSTEM, "no memory for the reference's scores");
+}
+
 static double *vector(const comparison *c)
 {
     return allocate((size_t)c->trial->problem.D * sizeof(double), "the reference");
@@ -150,6 +155,7 @@ void compare_row(comparison *c, int64_t b, int64_t h, int64_t n, int64_t m)
 {
     box x = make_box(c->trial, b, h, (range){n, 1}, (range){m, 1}, all(c->trial->problem.K));
     double *want = vector(c), max, sum;
+    floyd_reference_no_memory = no_memory;
     floyd_reference_row(&x.p, 0, 0, 0, 0, want, &max, &sum);
     note(c, TRIAL_Y, b, h, n, m, want);
     note(c, TRIAL_MAX, b, h, n, m, &max);

@@ -107,7 +107,7 @@ static const struct argp grad_parser = {.options = grad_options,
 static int run_job(const struct argp *parser, void (*operate)(const job *), int argc, char **argv)
 {
     job j = {0};
-    parse_arguments(parser, argc, argv, &j);
+    parse_arguments(parser, argc, argv, 0, &j);
     operate(&j);
     free(j.inputs);
     return STATUS_OK;

@@ -80,7 +80,7 @@ static void print_json(const machine *m)
 int info_command(int argc, char **argv)
 {
     bool json = false;
-    parse_arguments(&parser, argc, argv, &json);
+    parse_arguments(&parser, argc, argv, 0, &json);
     machine m = describe_machine();
     if (json)
         print_json(&m);

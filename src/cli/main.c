@@ -4,6 +4,7 @@
 #include "report.h"
 #include "signals.h"
 
+#include <jansson.h>
 #include <locale.h>
 #include <stdlib.h>
 #include <string.h>
@@ -74,6 +75,12 @@ static const char help[] =
 static const struct argp parser = {
     .parser = parse, .args_doc = "COMMAND [ARGUMENT...]", .doc = help, .help_filter = list_commands};
 
+/* jansson drops what it has no memory for, or calls it bad JSON: it always has some, or the command ends. */
+static void *allocate_for_json(size_t bytes)
+{
+    return allocate(bytes, "JSON");
+}
+
 int main(int argc, char **argv)
 {
     invocation found = {0};
@@ -83,7 +90,8 @@ int main(int argc, char **argv)
     argp_program_version_hook = print_version;
     (void)atexit(check_stdout);
     install_signal_handlers();
-    if (argp_parse(&parser, argc, argv, ARGP_IN_ORDER, NULL, &found) != 0) return STATUS_USAGE;
+    json_set_alloc_funcs(allocate_for_json, free);
+    parse_arguments(&parser, argc, argv, ARGP_IN_ORDER, &found);
     char *name = text("floydattn %s", found.command->name);
     argv[found.index] = name;
     int status = found.command->run(argc - found.index, argv + found.index);

@@ -7,8 +7,10 @@
 #include "results.h"
 #include "signals.h"
 
+#include <errno.h>
 #include <inttypes.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/stat.h>
 
 #define BIT(name) (1u << (name))
@@ -34,7 +36,8 @@ typedef struct run {
 static bool is_directory(const char *path)
 {
     struct stat info;
-    return stat(path, &info) == 0 && S_ISDIR(info.st_mode);
+    if (stat(path, &info) != 0) die(STATUS_INPUT, "%s: cannot be read: %s", path, strerror(errno));
+    return S_ISDIR(info.st_mode);
 }
 
 static void load(run *r, unsigned required)

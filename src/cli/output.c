@@ -22,25 +22,34 @@ static _Noreturn void die_of(const char *path, const char *what, const char *adv
     die(STATUS_SYSTEM, "%s: %s: %s: %s", path, what, strerror(cause), advice);
 }
 
+bool output_is_there(const char *path, struct stat *info)
+{
+    if (stat(path, info) == 0) return true;
+    if (errno != ENOENT && errno != ENOTDIR) die_of(path, "cannot be looked at", "name another -o");
+    return false;
+}
+
 /* Where the file goes: through a symbolic link, so that the link stays one. */
-static char *resolve(const char *path)
+static char *resolve(const char *path, bool *is_new)
 {
     struct stat info;
-    if (stat(path, &info) != 0) return text("%s", path);
+    *is_new = !output_is_there(path, &info);
+    if (*is_new) return text("%s", path);
     if (!S_ISREG(info.st_mode)) die(STATUS_USAGE, "%s: is there and no regular file: name another -o", path);
     if (is_mapped(&info)) die(STATUS_USAGE, "%s: is an input: name another -o", path);
     char *target = realpath(path, NULL);
-    return target ? target : text("%s", path);
+    if (!target) die_of(path, "cannot be followed", "name another -o");
+    return target;
 }
 
-/* ".NAME.XXXXXX" beside the file */
-static char *temporary_name(const char *path)
+/* The directory of o->path, and ".NAME.XXXXXX" in it. */
+static void name_temporary(output *o)
 {
-    char *directory = text("%s", path), *base = text("%s", path);
-    char *name = text("%s/.%s.XXXXXX", dirname(directory), basename(base));
+    char *directory = text("%s", o->path), *base = text("%s", o->path);
+    o->directory = text("%s", dirname(directory));
+    o->temporary = text("%s/.%s.XXXXXX", o->directory, basename(base));
     free(directory);
     free(base);
-    return name;
 }
 
 /* mkostemp lets nobody else read; a result has the permissions that any new file gets. */
@@ -62,12 +71,14 @@ static void reserve(const output *o, int64_t bytes)
 
 output open_output(const char *path, int64_t bytes)
 {
-    output o = {.path = resolve(path)};
-    o.temporary = temporary_name(o.path);
+    output o = {0};
+    o.path = resolve(path, &o.is_new);
+    name_temporary(&o);
+    o.entry = note_path(o.temporary, false);
     hold_interrupts(); /* or one might come between the file and the note that it is to be removed */
     o.fd = mkostemp(o.temporary, O_CLOEXEC);
     if (o.fd < 0) die_of(o.path, "cannot be written", "name an -o in a directory that you may write to");
-    o.entry = remove_on_exit(o.temporary, false);
+    remove_on_exit(o.entry);
     release_interrupts();
     give_usual_permissions(o.fd);
     reserve(&o, bytes);
@@ -95,34 +106,43 @@ void sync_output(const output *o)
 }
 
 /* So that the new name, too, survives a power failure; where that cannot be asked for, it is not. */
-static void sync_directory_of(const char *path)
+static void sync_directory(const char *path)
 {
-    char *copy = text("%s", path);
-    int fd = open(dirname(copy), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    if (fd >= 0) {
-        fsync(fd);
-        close(fd);
-    }
-    free(copy);
+    int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (fd < 0) return;
+    fsync(fd);
+    close(fd);
 }
 
-void publish_output(output *o)
+/* Nothing but the renaming may fail here: it cannot be undone where there was an older file. */
+void publish_output(const output *o, const char *advice)
 {
-    if (rename(o->temporary, o->path) != 0) die_of(o->path, "cannot be put in place", "nothing was kept");
-    keep(o->entry);
-    sync_directory_of(o->path);
+    if (rename(o->temporary, o->path) != 0) die_of(o->path, "cannot be put in place", advice);
+    if (o->is_new)
+        rename_unfinished(o->entry, o->path);
+    else
+        keep(o->entry);
+    sync_directory(o->directory);
+}
+
+void free_output(output *o)
+{
     free(o->path);
+    free(o->directory);
 }
 
 unfinished *make_directory(const char *path)
 {
     struct stat info;
+    unfinished *entry = note_path(text("%s", path), true);
     hold_interrupts();
-    unfinished *made = mkdir(path, 0777) == 0 ? remove_on_exit(text("%s", path), true) : NULL;
+    const int cause = mkdir(path, 0777) == 0 ? 0 : errno;
+    if (cause == 0) remove_on_exit(entry);
     release_interrupts();
-    if (made) return made;
-    if (errno != EEXIST)
+    if (cause == 0) return entry;
+    errno = cause;
+    if (cause != EEXIST)
         die_of(path, "cannot be made", "name an -o in a directory that is there and yours to write");
-    if (stat(path, &info) == 0 && S_ISDIR(info.st_mode)) return NULL;
+    if (output_is_there(path, &info) && S_ISDIR(info.st_mode)) return NULL;
     die(STATUS_USAGE, "%s: is there and no directory: name another -o", path);
 }

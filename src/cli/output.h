@@ -12,16 +12,22 @@
 #include <stdint.h>
 
 typedef struct output {
-    char *path, *temporary;
+    char *path, *temporary, *directory;
+    bool is_new; /* nothing of this name was there */
     int fd;
     unfinished *entry;
 } output;
+
+/* Whether something of this name is there. Not to be able to tell is a failure, too. */
+bool output_is_there(const char *path, struct stat *info);
 
 /* Reserves the space: a full disk is better known before the work than after. */
 output open_output(const char *path, int64_t bytes);
 void write_output(const output *o, const void *data, size_t bytes);
 void sync_output(const output *o);
-void publish_output(output *o);
+/* Puts it in its place, or says the advice. A new one goes again if the command fails before keep(o->entry). */
+void publish_output(const output *o, const char *advice);
+void free_output(output *o);
 
 /* Makes the directory if it is not there; it goes again if the command fails. NULL if it was there. */
 unfinished *make_directory(const char *path);

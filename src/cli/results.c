@@ -26,7 +26,7 @@ bool output_is_directory(const char *path, bool input_is_directory)
 {
     struct stat info;
     if (ends_with(path, "/")) return true;
-    if (stat(path, &info) == 0) return S_ISDIR(info.st_mode);
+    if (output_is_there(path, &info)) return S_ISDIR(info.st_mode);
     return input_is_directory && !ends_with(path, ".safetensors");
 }
 
@@ -152,6 +152,11 @@ void write_results(results *r)
     for (int i = 0; i < files; i++) sync_output(&r->file[i]);
     stop_if_interrupted();
     hold_interrupts(); /* to the end: files of one result are put in place together, and then it is there */
-    for (int i = 0; i < files; i++) publish_output(&r->file[i]);
+    for (int i = 0; i < files; i++)
+        publish_output(&r->file[i], i == 0 ? "nothing was kept" : "it and the files behind it are as they were");
     if (r->made) keep(r->made);
+    for (int i = 0; i < files; i++) {
+        keep(r->file[i].entry);
+        free_output(&r->file[i]);
+    }
 }

@@ -146,7 +146,7 @@ static bool run_case(int index)
 int selftest_command(int argc, char **argv)
 {
     int wrong = 0;
-    parse_arguments(&parser, argc, argv, NULL);
+    parse_arguments(&parser, argc, argv, 0, NULL);
     const double started = monotonic_seconds();
     machine m = describe_machine();
     printf("floydattn %s, kernel %s, on %s\n", floyd_version(), chosen_isa().name, m.processor);

@@ -12,7 +12,7 @@
 #include <unistd.h>
 
 struct unfinished {
-    const char *path;
+    const char *volatile path;
     bool directory;
     volatile sig_atomic_t kept;
     unfinished *next;
@@ -48,17 +48,27 @@ static void remove_unfinished(void)
     }
 }
 
-unfinished *remove_on_exit(const char *path, bool directory)
+unfinished *note_path(const char *path, bool directory)
 {
     unfinished *entry = allocate(sizeof *entry, "the list of files");
-    *entry = (unfinished){.path = path, .directory = directory, .next = unfinished_head};
+    *entry = (unfinished){.path = path, .directory = directory, .kept = 1, .next = unfinished_head};
     unfinished_head = entry;
     return entry;
+}
+
+void remove_on_exit(unfinished *entry)
+{
+    entry->kept = 0;
 }
 
 void keep(unfinished *entry)
 {
     entry->kept = 1;
+}
+
+void rename_unfinished(unfinished *entry, const char *path)
+{
+    entry->path = path;
 }
 
 void watch_mapping(const char *path, int fd, const void *start, const struct stat *info)

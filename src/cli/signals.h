@@ -23,10 +23,16 @@ void hold_interrupts(void);
 void release_interrupts(void);
 void stop_if_interrupted(void);
 
-/* A path to remove unless keep() is called first. The path is not copied and the entry is never freed. */
+/*
+ * A path that is removed at exit from remove_on_exit() to keep(). It is noted before it is made: once it is there,
+ * there must be nothing left that can fail. The path is not copied and the entry is never freed.
+ */
 typedef struct unfinished unfinished;
-unfinished *remove_on_exit(const char *path, bool directory);
+unfinished *note_path(const char *path, bool directory);
+void remove_on_exit(unfinished *entry);
 void keep(unfinished *entry);
+/* What is removed has another name now. */
+void rename_unfinished(unfinished *entry, const char *path);
 
 /* A file, open as fd, that is mapped at `start` with the size and time that `info` says. The name is not copied. */
 void watch_mapping(const char *path, int fd, const void *start, const struct stat *info);
