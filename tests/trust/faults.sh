@@ -1,0 +1,20 @@
+#!/bin/bash
+# SPDX-License-Identifier: Apache-2.0
+# Every allocation, thread, file and write refused in turn: a message each time, nothing lost, nothing half done.
+# shellcheck source=tests/trust/common.sh
+source "$(dirname "$0")/common.sh"
+[ $# -eq 0 ] || usage ''
+# The ordinary build, where there is one: nothing here depends on how it was made.
+if [ -f build/CMakeCache.txt ]; then build=build; else configure -DFLOYDATTN_CUDA=OFF; fi
+cmake --build "$build" --parallel "$jobs" --target floydattn_cli floyd_refuse test_threads_fail test_acl_shortage \
+    test_aclnn_shortage | grep -E 'warning|error|FAILED' || [ "${PIPESTATUS[0]}" -eq 0 ]
+
+# The library can run out of threads alone: it calls nothing that gives memory or opens a file.
+library=$build/lib/libfloydattn.so
+if nm -D --undefined-only "$library" |
+    grep -wE '(m|c|re|aligned_|p?v)alloc|reallocarray|(posix_)?memalign|str(n)?dup|v?asprintf|mmap|(f|mk[a-z]*)?open(at)?|fopen(64)?|write'; then
+    fail "$library calls what may fail in ways that these checks do not know"
+fi
+run_tests -R '^(native\.threads_fail|acl_shortage|aclnn\.shortage)$' --quiet
+/usr/bin/python3 -B tests/trust/faults/command.py "$build/bin/floydattn" "$build/tests/cli/floyd_refuse.so"
+say 'each failure has a status and a message, leaves what was there, and nothing else'
