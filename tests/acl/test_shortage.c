@@ -5,6 +5,8 @@
  * here.
  */
 #include <search.h>
+#include <sys/stat.h>
+#include <sys/sysinfo.h>
 
 #include "support.h"
 
@@ -45,6 +47,8 @@ void *__real_realloc(void *block, size_t size);
 void __real_free(void *block);
 int __real_posix_memalign(void **block, size_t alignment, size_t size);
 void *__real_tsearch(const void *key, void **root, int (*compare)(const void *, const void *));
+int __real_pthread_mutex_init(pthread_mutex_t *mutex, const pthread_mutexattr_t *attributes);
+int __real_pthread_cond_init(pthread_cond_t *condition, const pthread_condattr_t *attributes);
 int __real_pthread_create(pthread_t *thread, const pthread_attr_t *attributes, void *(*start)(void *), void *user);
 
 void *__wrap_malloc(size_t size);
@@ -53,6 +57,8 @@ void *__wrap_realloc(void *block, size_t size);
 void __wrap_free(void *block);
 int __wrap_posix_memalign(void **block, size_t alignment, size_t size);
 void *__wrap_tsearch(const void *key, void **root, int (*compare)(const void *, const void *));
+int __wrap_pthread_mutex_init(pthread_mutex_t *mutex, const pthread_mutexattr_t *attributes);
+int __wrap_pthread_cond_init(pthread_cond_t *condition, const pthread_condattr_t *attributes);
 int __wrap_pthread_create(pthread_t *thread, const pthread_attr_t *attributes, void *(*start)(void *), void *user);
 
 void *__wrap_malloc(size_t size)
@@ -95,6 +101,20 @@ int __wrap_pthread_create(pthread_t *thread, const pthread_attr_t *attributes, v
     if (!grant()) return 11;
     take_back(1);
     return __real_pthread_create(thread, attributes, start, user);
+}
+
+int __wrap_pthread_mutex_init(pthread_mutex_t *mutex, const pthread_mutexattr_t *attributes)
+{
+    if (!grant()) return 12;
+    take_back(1);
+    return __real_pthread_mutex_init(mutex, attributes);
+}
+
+int __wrap_pthread_cond_init(pthread_cond_t *condition, const pthread_condattr_t *attributes)
+{
+    if (!grant()) return 12;
+    take_back(1);
+    return __real_pthread_cond_init(condition, attributes);
 }
 
 /* True for a success; false for a refusal, which must say what it is. */
@@ -192,6 +212,83 @@ static void no_memory_for_the_configuration(void **state)
     remove(CONFIG);
 }
 
+static int calls_until_fault = -1; /* of the host's files and figures; negative: none is due */
+
+static bool host_fails(void)
+{
+    return calls_until_fault >= 0 && calls_until_fault-- == 0;
+}
+
+FILE *__real_fopen(const char *path, const char *mode);
+FILE *__wrap_fopen(const char *path, const char *mode);
+size_t __real_fread(void *data, size_t size, size_t count, FILE *file);
+size_t __wrap_fread(void *data, size_t size, size_t count, FILE *file);
+int __real_stat(const char *path, struct stat *info);
+int __wrap_stat(const char *path, struct stat *info);
+int __real_sysinfo(struct sysinfo *info);
+int __wrap_sysinfo(struct sysinfo *info);
+
+FILE *__wrap_fopen(const char *path, const char *mode)
+{
+    return host_fails() ? NULL : __real_fopen(path, mode);
+}
+
+size_t __wrap_fread(void *data, size_t size, size_t count, FILE *file)
+{
+    return host_fails() ? 0 : __real_fread(data, size, count, file);
+}
+
+int __wrap_stat(const char *path, struct stat *info)
+{
+    return host_fails() ? -1 : __real_stat(path, info);
+}
+
+int __wrap_sysinfo(struct sysinfo *info)
+{
+    return host_fails() ? -1 : __real_sysinfo(info);
+}
+
+/* One step of reading the configuration fails, then the next: the call says so, and the one after it succeeds. */
+static void every_step_of_the_configuration(void **state)
+{
+    (void)state;
+    FILE *file = __real_fopen(CONFIG, "wb");
+    assert_non_null(file);
+    assert_true(fputs("{}", file) >= 0);
+    assert_int_equal(fclose(file), 0);
+    int steps = 0;
+    for (bool failed = true; failed; steps += failed) {
+        long before = count_live();
+        calls_until_fault = steps;
+        aclError status = aclInit(CONFIG);
+        failed = calls_until_fault < 0;
+        calls_until_fault = -1;
+        assert_int_equal(status, failed ? ACL_ERROR_INVALID_FILE : ACL_SUCCESS);
+        assert_true((aclGetRecentErrMsg() != NULL) == failed);
+        assert_int_equal(count_live(), before);
+        if (failed) OK(aclInit(CONFIG));
+        OK(aclFinalize());
+    }
+    assert_int_equal(steps, 3);
+    remove(CONFIG);
+}
+
+static void the_host_does_not_say(void **state)
+{
+    (void)state;
+    size_t available = 7, total = 7;
+    OK(aclrtSetDevice(0));
+    OK(aclrtGetMemInfo(ACL_DDR_MEM, &available, &total));
+    calls_until_fault = 0;
+    aclError status = aclrtGetMemInfo(ACL_DDR_MEM, &available, &total);
+    assert_true(calls_until_fault < 0); /* something was asked for */
+    assert_true(status == ACL_SUCCESS || status == ACL_ERROR_RT_DRV_INTERNAL_ERROR);
+    assert_true((aclGetRecentErrMsg() != NULL) == (status != ACL_SUCCESS));
+    calls_until_fault = -1;
+    OK(aclrtGetMemInfo(ACL_DDR_MEM, &available, &total));
+    OK(aclrtResetDevice(0));
+}
+
 /* What is done is freed, not only when the stream ends. */
 static void done_work_is_freed(void **state)
 {
@@ -221,6 +318,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_refusal_is_survived),
         cmocka_unit_test(no_memory_for_the_configuration),
+        cmocka_unit_test(every_step_of_the_configuration),
+        cmocka_unit_test(the_host_does_not_say),
         cmocka_unit_test(done_work_is_freed),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -10,6 +10,7 @@
 
 #include <dlfcn.h>
 #include <errno.h>
+#include <dirent.h>
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
@@ -27,6 +28,16 @@ __attribute__((visibility("default"))) int pthread_create(pthread_t *thread, con
     return real(thread, attributes, start, argument);
 }
 
+static int count_entries(const char *path)
+{
+    DIR *directory = opendir(path);
+    int count = 0;
+    assert_non_null(directory);
+    while (readdir(directory)) count++;
+    closedir(directory);
+    return count;
+}
+
 static void expect_refused(problem *p, int allowed)
 {
     floyd_options options = FLOYD_OPTIONS_INIT;
@@ -40,6 +51,31 @@ static void expect_refused(problem *p, int allowed)
     assert_int_equal(run_backward_args(&backward, &options), FLOYD_ERROR_SYSTEM);
     for (enum role r = T_Y; r < ROLES; r++)
         if (r != T_DY && !tensor_untouched(&p->t[r])) fail_msg("%s was written", role_names[r]);
+    starts_left = -1;
+}
+
+/*
+ * Each thread of a call is refused in turn, until there are enough. A call that failed keeps those that it did start
+ * for the next one: threads and descriptors are never more than that.
+ */
+static void test_each_refused(void **state)
+{
+    (void)state;
+    enum { THREADS = 9 };
+    spec s = spec_of(2, 2, 70, 65, 66, 12);
+    s.threads = THREADS;
+    const int threads = count_entries("/proc/self/task"), descriptors = count_entries("/proc/self/fd");
+    for (int others = 1; others < THREADS; others++) {
+        problem p = problem_new(&s);
+        expect_refused(&p, others == 1 ? 0 : 1);
+        problem_free(&p);
+        assert_int_equal(count_entries("/proc/self/task"), threads + others - 1);
+        assert_int_equal(count_entries("/proc/self/fd"), descriptors);
+    }
+    starts_left = 1; /* the last one that lacks */
+    run_and_check(&s);
+    assert_int_equal(starts_left, 0);
+    run_and_check(&s); /* no more are needed */
     starts_left = -1;
 }
 
@@ -65,6 +101,7 @@ static void test_refused_then_fine(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_refused_then_fine)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_each_refused),
+                                       cmocka_unit_test(test_refused_then_fine)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
