@@ -53,7 +53,7 @@ static floyd_axis cut(int64_t size, int64_t tile, int64_t unit)
 static void cut_tiles(const floyd_problem *p, floyd_plan *plan)
 {
     plan->n = cut(p->N, 24, 1);
-    plan->m = cut(p->M, p->D * (int64_t)plan->real > 256 ? 16 : 24, 1);
+    plan->m = cut(p->M, p->D > 256 / (int64_t)plan->real ? 16 : 24, 1);
     plan->k = cut(p->K, 48, 8);
 }
 
@@ -87,12 +87,12 @@ static bool count_tasks(const floyd_problem *p, floyd_plan *plan)
            !__builtin_mul_overflow(plan->heads, plan->head_tasks, &plan->tasks);
 }
 
-/* No position of a score, or nobody who wants the sums. */
+/* No position of a score, or nobody who wants the sums: an output without elements wants none. */
 static bool nothing_to_sum(const floyd_problem *p)
 {
-    bool wanted = !p->backward;
-    for (floyd_role role = FLOYD_ROLE_DQ; role <= FLOYD_ROLE_DV2; role++) wanted |= p->has[role];
-    wanted |= p->has[FLOYD_ROLE_DBIAS];
+    bool wanted = p->has[FLOYD_ROLE_DBIAS] || (!p->backward && (p->has[FLOYD_ROLE_MAX] || p->has[FLOYD_ROLE_SUM]));
+    if (p->D > 0) wanted |= !p->backward;
+    for (floyd_role role = FLOYD_ROLE_DQ; role <= FLOYD_ROLE_DV2; role++) wanted |= p->has[role] && p->D > 0;
     return !wanted || p->B == 0 || p->H == 0 || p->N == 0 || p->M == 0 || p->K == 0;
 }
 
@@ -226,8 +226,9 @@ static bool slot_backward(const floyd_problem *p, floyd_plan *plan)
     slot->delta = add(total, pairs, real, &overflow);
     for (floyd_role role = FLOYD_ROLE_DQ; role <= FLOYD_ROLE_DV2; role++) {
         if (!p->has[role] || floyd_plan_own(p, role)) continue;
-        const int64_t *size = p->tensor[role].size; /* its product fits: the tensor's extent was checked */
-        slot->acc[role] = add(total, size[2] * size[3] * size[4], real, &overflow);
+        /* Its product fits, if it has elements: the tensor's extent was checked. */
+        const int64_t *size = p->tensor[role].size, count = p->D > 0 ? size[2] * size[3] * size[4] : 0;
+        slot->acc[role] = add(total, count, real, &overflow);
     }
     slot->progress = *total;
     add(total, 2 + n * m + m * k + 2 * n * k, (int64_t)sizeof(int64_t), &overflow);

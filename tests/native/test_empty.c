@@ -137,12 +137,54 @@ static void test_carry_nothing(void **state)
     problem_free(&before);
 }
 
+/* Sizes as large as can be said where no output has an element: answered at once, whatever their product. */
+static void test_huge_and_empty(void **state)
+{
+    (void)state;
+    const int64_t huge = INT64_C(1) << 40;
+    floyd_tensor pair = floyd_contiguous(NULL, FLOYD_F16, 1, 1, huge, 1 << 20, 0),
+                 edge1 = floyd_contiguous(NULL, FLOYD_F16, 1, 1, huge, huge, 0),
+                 edge2 = floyd_contiguous(NULL, FLOYD_F16, 1, 1, huge, 1 << 20, 0);
+    floyd_forward_args args = FLOYD_FORWARD_ARGS_INIT;
+    size_t bytes = 1;
+    args.q = args.y = &pair, args.k1 = args.v1 = &edge1, args.k2 = args.v2 = &edge2;
+    assert_int_equal(floyd_forward_workspace(&args, NULL, &bytes), FLOYD_OK);
+    assert_int_equal(bytes, 0);
+    assert_int_equal(floyd_forward(&args, NULL, NULL, 0), FLOYD_OK);
+    /* A sum per row is wanted here, and dbias: so there is work, and its plan needs no product that does not fit.
+     */
+    floyd_tensor row = {NULL, FLOYD_F32, {1, 1, huge, 1 << 20, 1}, {0}};
+    floyd_tensor one = floyd_contiguous(NULL, FLOYD_F32, 1, 1, 1, 1, 1);
+    floyd_backward_args gradient = FLOYD_BACKWARD_ARGS_INIT;
+    gradient.q = gradient.y = gradient.dy = gradient.dq = &pair;
+    gradient.k1 = gradient.v1 = gradient.dk1 = gradient.dv1 = &edge1;
+    gradient.k2 = gradient.v2 = gradient.dk2 = gradient.dv2 = &edge2;
+    gradient.max = gradient.sum = &row;
+    assert_int_equal(floyd_backward_workspace(&gradient, NULL, &bytes), FLOYD_OK);
+    assert_int_equal(bytes, 0);
+    gradient.dbias = &one;
+    const floyd_status status = floyd_backward_workspace(&gradient, NULL, &bytes);
+    assert_true(status == FLOYD_OK || status == FLOYD_ERROR_OVERFLOW);
+}
+
+/* The largest head that can be said in bytes: its workspace cannot. */
+static void test_largest_head(void **state)
+{
+    (void)state;
+    floyd_tensor t = floyd_contiguous(NULL, FLOYD_F16, 1, 1, 1, 1, INT64_C(1) << 61);
+    floyd_forward_args args = FLOYD_FORWARD_ARGS_INIT;
+    size_t bytes;
+    args.q = args.k1 = args.v1 = args.k2 = args.v2 = args.y = &t;
+    assert_int_equal(floyd_forward_workspace(&args, NULL, &bytes), FLOYD_ERROR_OVERFLOW);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_every_combination), cmocka_unit_test(test_every_combination_of_scores),
         cmocka_unit_test(test_no_pivots),         cmocka_unit_test(test_one_axis_of_pairs),
         cmocka_unit_test(test_no_features),       cmocka_unit_test(test_add_nothing),
-        cmocka_unit_test(test_carry_nothing)};
+        cmocka_unit_test(test_carry_nothing),     cmocka_unit_test(test_huge_and_empty),
+        cmocka_unit_test(test_largest_head)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

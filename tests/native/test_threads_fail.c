@@ -8,9 +8,9 @@
 
 #include "check.h"
 
+#include <dirent.h>
 #include <dlfcn.h>
 #include <errno.h>
-#include <dirent.h>
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
@@ -55,8 +55,8 @@ static void expect_refused(problem *p, int allowed)
 }
 
 /*
- * Each thread of a call is refused in turn, until there are enough. A call that failed keeps those that it did start
- * for the next one: threads and descriptors are never more than that.
+ * Each thread of a call is refused in turn, until there are enough. A call that failed keeps those that it did
+ * start for the next one: threads and descriptors are never more than that.
  */
 static void test_each_refused(void **state)
 {
