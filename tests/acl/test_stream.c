@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Streams: order, waiting, asking, destroying while running, handles that are none. */
+#include <signal.h>
+
 #include "support.h"
 
 #define COUNT 10000
@@ -115,6 +117,31 @@ static void destroy_waits(void **state)
     assert_int_equal(pthread_join(opener, NULL), 0);
 }
 
+static void read_mask(void *user)
+{
+    pthread_sigmask(SIG_SETMASK, NULL, user);
+}
+
+/* Signals are for the program's threads; a fault is of the thread that commits it. */
+static void streams_block_signals(void **state)
+{
+    static const int theirs[] = {SIGHUP, SIGINT, SIGTERM, SIGUSR1, SIGALRM, SIGCHLD};
+    static const int own[] = {SIGBUS, SIGFPE, SIGILL, SIGSEGV};
+    (void)state;
+    sigset_t before, after, blocked;
+    aclrtStream stream;
+    read_mask(&before);
+    OK(aclrtCreateStream(&stream));
+    read_mask(&after);
+    OK(aclrtLaunchHostFunc(stream, read_mask, &blocked));
+    OK(aclrtDestroyStream(stream));
+    for (size_t i = 0; i < sizeof theirs / sizeof *theirs; i++) {
+        assert_int_equal(sigismember(&blocked, theirs[i]), 1);
+        assert_int_equal(sigismember(&after, theirs[i]), sigismember(&before, theirs[i]));
+    }
+    for (size_t i = 0; i < sizeof own / sizeof *own; i++) assert_int_equal(sigismember(&blocked, own[i]), 0);
+}
+
 /* Unknown, stale, of another kind: always a status. */
 static void handles(void **state)
 {
@@ -196,6 +223,7 @@ int main(void)
         ON_DEVICE(timeouts),
         ON_DEVICE(streams_do_not_wait_for_each_other),
         ON_DEVICE(destroy_waits),
+        ON_DEVICE(streams_block_signals),
         ON_DEVICE(handles),
         ON_DEVICE(many_streams_and_events),
     };

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * A system that starts no more threads: the call says so and writes nothing. pthread_create() is ours
- * here (the library finds the program's before the system's) and fails when told to.
+ * here (the library finds the program's before the system's), fails when told to, and sees what threads begin with.
  */
 #define _GNU_SOURCE
 #include "cmocka_all.h"
@@ -12,10 +12,13 @@
 #include <dlfcn.h>
 #include <errno.h>
 #include <pthread.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 
 static int starts_left = -1; /* -1: no limit */
+static int started;
+static sigset_t inherited; /* signals that the newest thread blocks */
 
 __attribute__((visibility("default"))) int pthread_create(pthread_t *thread, const pthread_attr_t *attributes,
                                                           void *(*start)(void *), void *argument)
@@ -25,6 +28,8 @@ __attribute__((visibility("default"))) int pthread_create(pthread_t *thread, con
     memcpy(&real, &symbol, sizeof real);
     if (starts_left == 0) return EAGAIN;
     if (starts_left > 0) starts_left--;
+    started++;
+    pthread_sigmask(SIG_SETMASK, NULL, &inherited);
     return real(thread, attributes, start, argument);
 }
 
@@ -79,29 +84,55 @@ static void test_each_refused(void **state)
     starts_left = -1;
 }
 
-/* None can be started, then one of many; afterwards everything works, with that many and with one. */
+/*
+ * None can be started, then one of many; afterwards everything works, with that many and with one. The one that was
+ * started is kept for later calls.
+ */
 static void test_refused_then_fine(void **state)
 {
+    enum { THREADS = 12 };
+    spec s = spec_of(2, 2, 70, 65, 66, 12); /* work for all of them */
     (void)state;
+    s.threads = THREADS;
     for (int allowed = 0; allowed <= 1; allowed++) {
-        spec s = spec_of(2, 2, 70, 65, 66, 12);
-        s.threads = 12;
         problem p = problem_new(&s);
         expect_refused(&p, allowed);
         problem_free(&p);
     }
-    spec s = spec_of(2, 2, 35, 33, 34, 12);
     s.threads = 1;
     starts_left = 0;
     run_and_check(&s);
     starts_left = -1;
-    s.threads = 12;
+    s.threads = THREADS;
     run_and_check(&s);
+    assert_int_equal(started, THREADS - 1);
+}
+
+/* Signals are for the program's threads; a fault is of the thread that commits it. */
+static void test_workers_block_signals(void **state)
+{
+    static const int theirs[] = {SIGHUP, SIGINT, SIGTERM, SIGUSR1, SIGALRM, SIGCHLD};
+    static const int own[] = {SIGBUS, SIGFPE, SIGILL, SIGSEGV};
+    sigset_t before, after;
+    spec s = spec_of(4, 4, 70, 65, 66, 12);
+    (void)state;
+    s.threads = 16; /* more than there are */
+    const int earlier = started;
+    pthread_sigmask(SIG_SETMASK, NULL, &before);
+    run_and_check(&s);
+    pthread_sigmask(SIG_SETMASK, NULL, &after);
+    assert_true(started > earlier);
+    for (size_t i = 0; i < sizeof theirs / sizeof *theirs; i++) {
+        assert_true(sigismember(&inherited, theirs[i]) == 1);
+        assert_int_equal(sigismember(&after, theirs[i]), sigismember(&before, theirs[i]));
+    }
+    for (size_t i = 0; i < sizeof own / sizeof *own; i++) assert_true(sigismember(&inherited, own[i]) == 0);
 }
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {cmocka_unit_test(test_each_refused),
-                                       cmocka_unit_test(test_refused_then_fine)};
+                                       cmocka_unit_test(test_refused_then_fine),
+                                       cmocka_unit_test(test_workers_block_signals)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
