@@ -7,6 +7,7 @@
  *   endless   a minute of progress                      wrong     one wrong element of y
  *   wait      the real call, but only once the file named by STAND_IN_GO is there
  *   unsteady  every call's first element of dq another one
+ *   refuse    the status that STAND_IN_STATUS is the number of
  *
  * Every call makes the file named by STAND_IN_CALLED, if that is set.
  */
@@ -54,6 +55,10 @@ static int go_on(const floyd_options *options, floyd_status *status)
     announce();
     if (mode_is("wait")) wait_for_go();
     for (int tick = 0; mode_is("stubborn") && tick < 60 * SECOND; tick++) usleep(TICK_US);
+    if (mode_is("refuse")) {
+        *status = (floyd_status)atoi(getenv("STAND_IN_STATUS"));
+        return 0;
+    }
     if (!mode_is("slow") && !mode_is("endless")) return 1;
     *status = spend(options, mode_is("slow") ? SECOND : 60 * SECOND);
     return 0;

@@ -121,6 +121,7 @@ NPY = {
     "no colon": (npy("{'descr' '<f4'}"), "no dictionary"),
     "key unknown": (npy("{'color': 'red'}"), "key"),
     "key twice": (npy("{'descr': '<f4', 'descr': '<f4'}"), "twice"),
+    "a later key twice": (npy("{'descr': '<f4', 'fortran_order': False, 'descr': '<f4'}"), "twice"),
     "key missing": (npy("{'descr': '<f4', 'fortran_order': False}"), "lacks"),
     "structured": (npy(described("[('a', '<f4')]")), "structured"),
     "big endian": (npy(described("'>f4'")), ">f4"),

@@ -185,6 +185,13 @@ def test_bench_verifies_first():
     assert "wrong results" in message
 
 
+@pytest.mark.parametrize("command", ["forward", "grad"])
+@pytest.mark.parametrize("library, status", [*((n, 1) for n in range(1, 7)), (7, 2), (8, 3), (9, 3), (10, 3), (11, 130), (99, 3)])
+def test_each_status_of_the_library(problem, out, command, library, status):
+    result = floydattn(command, problem, "-o", out, stand_in="refuse", env={"STAND_IN_STATUS": library})
+    assert result.returncode == status and not list(out.parent.iterdir())
+
+
 def test_library_errors_name_their_argument(tmp_path, out):
     tensors = operands()
     tensors["key2"] = ("F32", tensors["key2"][1][:, :, :-1])
