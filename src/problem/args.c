@@ -17,7 +17,8 @@ floyd_status floyd_take_struct(const char *name, const char *header, const void 
 {
     size_t given;
     memcpy(&given, from, sizeof given);
-    if (given < oldest || given > LONGEST_STRUCT)
+    /* Versions add whole members of a pointer's alignment: a size in between would cut one in two. */
+    if (given < oldest || given > LONGEST_STRUCT || given % sizeof(void *) != 0)
         return floyd_fail(FLOYD_ERROR_OPTION, "%s.struct_size is %zu; it needs the initialiser of %s (%zu)", name,
                           given, header, size);
     for (size_t at = size; at < given; at++)

@@ -32,6 +32,22 @@ static void test_struct_size(void **state)
         }
 }
 
+/* A size that ends within a member: half a pointer must not be taken for one. */
+static void test_cut_struct(void **state)
+{
+    (void)state;
+    for (size_t cut = 1; cut < sizeof(void *); cut++)
+        for (int backward = 0; backward < 2; backward++) {
+            call *c = call_new(backward, FLOYD_F32, 0);
+            c->fargs.struct_size -= cut;
+            c->bargs.struct_size -= cut;
+            refuse_option(c, "struct_size");
+            c = call_new(backward, FLOYD_F32, 0);
+            c->options.struct_size -= cut;
+            refuse_option(c, "struct_size");
+        }
+}
+
 /* A caller built with a later header: fields unknown here may be zero, and are refused when they are not. */
 static void test_longer_struct(void **state)
 {
@@ -232,13 +248,19 @@ static void test_default_threads(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_default_threads), cmocka_unit_test(test_struct_size),
-        cmocka_unit_test(test_longer_struct),   cmocka_unit_test(test_threads),
-        cmocka_unit_test(test_mask_rule),       cmocka_unit_test(test_carry_demands),
-        cmocka_unit_test(test_add_demands),     cmocka_unit_test(test_defaults),
-        cmocka_unit_test(test_softmax_cap),     cmocka_unit_test(test_mask_fill),
-        cmocka_unit_test(test_dropout),         cmocka_unit_test(test_dropout_beside_carry),
-        cmocka_unit_test(test_older_struct)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_default_threads),
+                                       cmocka_unit_test(test_struct_size),
+                                       cmocka_unit_test(test_cut_struct),
+                                       cmocka_unit_test(test_longer_struct),
+                                       cmocka_unit_test(test_threads),
+                                       cmocka_unit_test(test_mask_rule),
+                                       cmocka_unit_test(test_carry_demands),
+                                       cmocka_unit_test(test_add_demands),
+                                       cmocka_unit_test(test_defaults),
+                                       cmocka_unit_test(test_softmax_cap),
+                                       cmocka_unit_test(test_mask_fill),
+                                       cmocka_unit_test(test_dropout),
+                                       cmocka_unit_test(test_dropout_beside_carry),
+                                       cmocka_unit_test(test_older_struct)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
