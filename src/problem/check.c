@@ -276,6 +276,16 @@ static range range_of(const floyd_tensor *tensor)
     return (range){base + (uintptr_t)low, base + (uintptr_t)high};
 }
 
+/* Whether the elements lie where addresses can be: what reaches beyond the first or the last is no memory. */
+static bool is_addressable(const floyd_tensor *tensor)
+{
+    int64_t low, high;
+    uintptr_t end;
+    floyd_tensor_extent(tensor, &low, &high);
+    return !__builtin_add_overflow((uintptr_t)tensor->data, low, &end) &&
+           !__builtin_add_overflow((uintptr_t)tensor->data, high, &end);
+}
+
 static bool meet(range a, range b)
 {
     return a.low < a.high && b.low < b.high && a.low < b.high && b.low < a.high;
@@ -296,6 +306,11 @@ floyd_status floyd_problem_memory(const floyd_problem *p, const void *workspace,
     for (floyd_role role = 0; role < FLOYD_ROLES; role++)
         if (p->has[role] && !p->tensor[role].data && !floyd_tensor_empty(&p->tensor[role]))
             return floyd_fail(FLOYD_ERROR_NULL, "%s has data NULL; it needs memory for its elements",
+                              rules[role].name);
+    for (floyd_role role = 0; role < FLOYD_ROLES; role++)
+        if (p->has[role] && !is_addressable(&p->tensor[role]))
+            return floyd_fail(FLOYD_ERROR_OVERFLOW,
+                              "%s reaches beyond the addresses that there are; it needs memory for its elements",
                               rules[role].name);
     if (bytes < needed)
         return floyd_fail(FLOYD_ERROR_WORKSPACE, "the workspace has %zu bytes; it needs %zu", bytes, needed);

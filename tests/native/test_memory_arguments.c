@@ -78,6 +78,27 @@ static void test_overflow_of_strides(void **state)
             }
 }
 
+/* Elements beyond the last address, or before the first: no memory is there. */
+static void test_beyond_addresses(void **state)
+{
+    (void)state;
+    for (int backward = 0; backward < 2; backward++)
+        for (enum role r = T_Q; r < ROLES; r++)
+            for (int before = 0; before < 2; before++) {
+                call *c = call_about(backward, 1u << r);
+                if (!call_has(c, r)) {
+                    call_free(c);
+                    continue;
+                }
+                /* Axis 4 has more than 8 elements. */
+                const uintptr_t near_end = before ? 16 : UINTPTR_MAX - 15;
+                c->views[r].data = (void *)near_end;
+                if (before)
+                    for (int a = 0; a < 5; a++) c->views[r].stride[a] = -c->views[r].stride[a];
+                expect_refusal(c, RUN_ONLY, FLOYD_ERROR_OVERFLOW, role_names[r], "addresses", NULL);
+            }
+}
+
 static void test_overflow_of_sizes(void **state)
 {
     static const int64_t shapes[][6] = {{INT64_C(1) << 40, INT64_C(1) << 40, 1, 1, 1, 1},
@@ -224,6 +245,7 @@ int main(void)
     const struct CMUnitTest tests[] = {cmocka_unit_test(test_stride),
                                        cmocka_unit_test(test_strides_that_are_fine),
                                        cmocka_unit_test(test_overflow_of_strides),
+                                       cmocka_unit_test(test_beyond_addresses),
                                        cmocka_unit_test(test_overflow_of_sizes),
                                        cmocka_unit_test(test_inputs_may_overlap),
                                        cmocka_unit_test(test_overlap),
