@@ -39,8 +39,16 @@ static struct {
     aclrtEvent events[EVENTS];
 } now;
 
-static void *workspace;
 static const uint64_t WORKSPACE = 1 << 24;
+
+/* One for each stream: what two streams may do at once must not be given the same. */
+static char *workspace_of(const stream *s)
+{
+    static char *places[CONTEXTS + STREAMS];
+    char **place = &places[s ? CONTEXTS + (s - now.streams) : now.current];
+    if (!*place) *place = malloc(WORKSPACE);
+    return *place;
+}
 
 /* A failure has a message; whatever it was, the next one starts without. */
 static bool ok(int status)
@@ -158,18 +166,16 @@ static void launch(input *in)
 {
     executor stranger, *e = choose(in, &stranger);
     const uint8_t how = in_byte(in), where = in_byte(in);
-    const stream *s = where < 0x80 ? NULL : &now.streams[where % STREAMS];
+    const stream *s = where < 0x80 || !now.streams[where % STREAMS].handle ? NULL : &now.streams[where % STREAMS];
     const bool gradient = how & 1 ? !e->gradient : e->gradient;
     const bool none = (how & 0x0e) == 0x02;
     /* Tensors that only claim their memory get a workspace that is too small. */
     const bool small = (how & 0xf0) == 0xf0 || !e->in_memory || e->bytes > WORKSPACE - 64;
     const uint64_t bytes = small ? (e->bytes ? e->bytes - 1 : 0) : e->bytes;
     if (small && e->alive && e->bytes == 0) return;
-    void *place = none ? NULL : (char *)workspace + (how >> 4);
+    void *place = none ? NULL : workspace_of(s) + (how >> 4);
     const bool good = ok(call_phase_two(gradient, place, bytes, e->handle, s ? s->handle : NULL));
-    if (good)
-        MUST(e->alive && gradient == e->gradient && !small && (place || !bytes) &&
-             may_use(s && s->handle ? s : NULL));
+    if (good) MUST(e->alive && gradient == e->gradient && !small && (place || !bytes) && may_use(s));
     if (good && !e->repeatable) e->alive = false;
 }
 
@@ -303,7 +309,6 @@ static void start(void)
     for (int i = 0; i < STREAMS; i++) now.streams[i].context = -1;
     MUST(ok(aclrtSetDevice(0)) && ok(aclrtGetCurrentContext(&now.contexts[0])));
     now.context_alive[0] = true;
-    if (!workspace) workspace = malloc(WORKSPACE);
 }
 
 /* Everything goes again, so that a leak is seen where it is made. */
