@@ -6,12 +6,10 @@
  */
 #include "input.h"
 
-#include <dirent.h>
-#include <fcntl.h>
+#include <errno.h>
 #include <signal.h>
 #include <string.h>
 #include <sys/mman.h>
-#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -218,7 +216,7 @@ static _Noreturn void run(line *l, bool check_leaks)
 {
     child = true;
     for (int s = 1; s < NSIG; s++) signal(s, SIG_DFL); /* the fuzzer has its own */
-    alarm(20);
+    alarm(40);
     const struct {
         int from, to;
     } moves[] = {{out, STDOUT_FILENO}, {err, STDERR_FILENO}};
@@ -266,7 +264,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     MUST(process >= 0);
     if (process == 0) run(&l, runs % 16 == 0);
     runs++;
-    MUST(waitpid(process, &status, 0) == process);
+    pid_t ended;
+    do ended = waitpid(process, &status, 0);
+    while (ended < 0 && errno == EINTR); /* the fuzzer has a clock */
+    MUST(ended == process);
     const int code = WIFEXITED(status) ? WEXITSTATUS(status) : -1;
     const bool known = (code >= 0 && code <= 3) || code == TOO_MUCH_WORK,
                kept = tidy_directory(code == TOO_MUCH_WORK);
