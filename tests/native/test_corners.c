@@ -93,6 +93,11 @@ static void test_absurd_sizes(void **state)
     floyd_tensor left = floyd_contiguous(NULL, FLOYD_F32, 1, 1, huge, 1, 0);
     floyd_tensor right = floyd_contiguous(NULL, FLOYD_F32, 1, 1, 1, huge, 0);
     args.q = args.y = &pairs, args.k1 = args.v1 = &left, args.k2 = args.v2 = &right;
+    bytes = 1;
+    assert_int_equal(floyd_forward_workspace(&args, NULL, &bytes), FLOYD_OK);
+    assert_int_equal(bytes, 0);
+    floyd_tensor max = floyd_contiguous(NULL, FLOYD_F32, 1, 1, huge, huge, 1);
+    args.max = &max;
     assert_int_equal(floyd_forward_workspace(&args, NULL, &bytes), FLOYD_ERROR_OVERFLOW);
 }
 
