@@ -124,6 +124,7 @@ static void draw_all_but_sizes(dice *d, drawn *to)
     to->carry = chance(d, 0.2) && s->K > 0, to->add = chance(d, 0.2);
     if (to->carry) s->wide |= 1u << T_Y, s->dropout = 0;
     if (to->add) s->wide |= EDGE_GRADIENTS;
+    to->wanted = chance(d, 0.6) ? ~0u : 1u << T_Y | (unsigned)below(d, INT64_C(1) << ROLES);
 }
 
 void draw_problem(drawn *to, uint64_t seed, double work)

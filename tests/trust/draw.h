@@ -8,8 +8,9 @@
 typedef struct drawn {
     spec s; /* which points to the layouts below: not to be copied */
     layout inputs, outputs;
-    int carry; /* the forward may, and should, continue a state */
-    int add;   /* gradients may, and should, be added to */
+    int carry;       /* the forward may, and should, continue a state */
+    int add;         /* gradients may, and should, be added to */
+    unsigned wanted; /* bits of the outputs to ask for where only some are to be */
 } drawn;
 
 /* Sizes at and round the edges of tiles and vectors, with B * H * N * M * K * (D + 4) <= work, where 0 counts as 1.

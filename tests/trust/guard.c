@@ -32,9 +32,11 @@ typedef struct call {
     int odd;       /* the workspace is not aligned */
 } call;
 
-static unsigned outputs_of(enum pass pass)
+/* Bits of the outputs that it asks for; a call that continues needs them all. */
+static unsigned outputs_of(const call *c)
 {
-    return pass == FORWARD ? (unsigned)FORWARD_OUTPUTS : (unsigned)GRADIENTS;
+    const unsigned all = c->pass == FORWARD ? (unsigned)FORWARD_OUTPUTS : (unsigned)GRADIENTS;
+    return c->continued ? all : all & c->d->wanted;
 }
 
 static void describe_call(const call *c, char *text, size_t size)
@@ -67,11 +69,11 @@ static int level_of(const floyd_tensor *t, int level)
 
 static problem guarded_problem(const problem *from, const call *c)
 {
-    const unsigned outputs = outputs_of(c->pass);
+    const unsigned outputs = outputs_of(c);
     problem p = *from;
     for (int r = 0; r < ROLES; r++) {
         const int output = outputs >> r & 1;
-        const int read = c->pass == BACKWARD ? !(GRADIENTS >> r & 1) : r < T_DY || r == T_BIAS;
+        const int read = c->pass == BACKWARD ? !(GRADIENTS >> r & 1) : r < T_Y || r == T_BIAS;
         memset(&p.t[r], 0, sizeof p.t[r]);
         if (!from->t[r].block || !(output || read)) continue;
         const int level = level_of(&from->t[r].view, c->level);
@@ -84,8 +86,8 @@ static problem guarded_problem(const problem *from, const call *c)
 static floyd_status run_call(const problem *p, const call *c)
 {
     floyd_options options = FLOYD_OPTIONS_INIT;
-    floyd_forward_args forward = forward_args(p, FORWARD_OUTPUTS);
-    floyd_backward_args backward = backward_args(p, GRADIENTS);
+    floyd_forward_args forward = forward_args(p, outputs_of(c));
+    floyd_backward_args backward = backward_args(p, outputs_of(c));
     size_t bytes = 0;
     forward.carry = backward.add = c->continued;
     options.threads = p->s.threads;
@@ -106,7 +108,7 @@ static void check_outputs(const problem *p, const problem *expected, const call 
         const tensor *t = &p->t[r];
         if (!t->block) continue;
         if (!guard_margins_untouched(t->block)) fail_msg("bytes beside %s were written", role_names[r]);
-        if (!(outputs_of(c->pass) >> r & 1)) continue;
+        if (!(outputs_of(c) >> r & 1)) continue;
         if (level_of(&t->view, c->level) < 0 && !c->continued && !tensor_gaps_untouched(t))
             fail_msg("bytes between the elements of %s were written", role_names[r]);
         expect_same_view(&expected->t[r].view, &t->view, role_names[r]);
