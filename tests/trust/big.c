@@ -474,10 +474,10 @@ static void test_strides(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_strides),       cmocka_unit_test(test_long_m),
-                                       cmocka_unit_test(test_long_k),        cmocka_unit_test(test_long_n),
-                                       cmocka_unit_test(test_pairs_forward), cmocka_unit_test(test_edges_backward),
-                                       cmocka_unit_test(test_scores),        cmocka_unit_test(test_pairs_backward)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_strides),        cmocka_unit_test(test_scores),
+                                       cmocka_unit_test(test_pairs_backward), cmocka_unit_test(test_edges_backward),
+                                       cmocka_unit_test(test_pairs_forward),  cmocka_unit_test(test_long_m),
+                                       cmocka_unit_test(test_long_k),         cmocka_unit_test(test_long_n)};
     const char *wanted = getenv("FLOYDATTN_BIG_ONLY");
     const double start = seconds();
     threads = floyd_default_threads();
