@@ -73,7 +73,7 @@ endif()
 
 # ---- The way back ----------------------------------------------------------------------------------
 
-install(CODE "file(WRITE \"${PROJECT_BINARY_DIR}/install_prefix.txt\" \"\${CMAKE_INSTALL_PREFIX}\")")
+# Its other half is in CMakeLists.txt, before the first file that is installed.
 add_custom_target(uninstall
   COMMAND ${CMAKE_COMMAND} -D BUILD_DIR=${PROJECT_BINARY_DIR} -P ${PROJECT_SOURCE_DIR}/cmake/uninstall.cmake
   COMMENT "Removing what the last install laid out" VERBATIM)

@@ -1,11 +1,23 @@
 # SPDX-License-Identifier: Apache-2.0
-# Removes what the last `cmake --install` of BUILD_DIR laid out, and each directory of its prefix that is empty then.
-# In a prefix of the system's only directories that bear our name go: the others were there before.
-if(NOT EXISTS ${BUILD_DIR}/install_manifest.txt OR NOT EXISTS ${BUILD_DIR}/install_prefix.txt)
+# Removes what the last `cmake --install` of BUILD_DIR laid out, and each directory that it made and that is empty then.
+# Directories that were there before stay, empty or not.
+if(NOT EXISTS ${BUILD_DIR}/install_manifest.txt OR NOT EXISTS ${BUILD_DIR}/install_directories.txt)
   message(FATAL_ERROR "Nothing was installed from ${BUILD_DIR}")
 endif()
-file(READ ${BUILD_DIR}/install_prefix.txt prefix)
 file(STRINGS ${BUILD_DIR}/install_manifest.txt files)
+file(STRINGS ${BUILD_DIR}/install_directories.txt noted) # by note_directories.cmake
+list(POP_FRONT noted)
+
+# Below one of those that the install made, or one of them.
+function(is_ours variable directory)
+  set(${variable} FALSE PARENT_SCOPE)
+  foreach(made IN LISTS noted)
+    cmake_path(IS_PREFIX made ${directory} below)
+    if(below)
+      set(${variable} TRUE PARENT_SCOPE)
+    endif()
+  endforeach()
+endfunction()
 
 set(directories "")
 foreach(file IN LISTS files)
@@ -15,20 +27,18 @@ foreach(file IN LISTS files)
     file(REMOVE ${path})
   endif()
   cmake_path(GET file PARENT_PATH directory)
-  while(NOT directory STREQUAL prefix AND NOT directory STREQUAL "/")
+  is_ours(ours ${directory})
+  while(ours)
     list(APPEND directories ${directory})
     cmake_path(GET directory PARENT_PATH directory)
+    is_ours(ours ${directory})
   endwhile()
 endforeach()
 
 # The deepest come first: a path sorts before those that it is the beginning of.
-list(APPEND directories ${prefix})
 list(REMOVE_DUPLICATES directories)
 list(SORT directories ORDER DESCENDING)
 foreach(directory IN LISTS directories)
-  set(path "$ENV{DESTDIR}${directory}")
-  if(IS_DIRECTORY ${path} AND (directory MATCHES "floydattn" OR NOT prefix MATCHES "^/(usr(/.*)?|opt)?$"))
-    execute_process(COMMAND rmdir -- ${path} ERROR_QUIET) # refuses what is not empty
-  endif()
+  execute_process(COMMAND rmdir -- "$ENV{DESTDIR}${directory}" ERROR_QUIET) # refuses what is not empty
 endforeach()
-file(REMOVE ${BUILD_DIR}/install_manifest.txt ${BUILD_DIR}/install_prefix.txt)
+file(REMOVE ${BUILD_DIR}/install_manifest.txt ${BUILD_DIR}/install_directories.txt)

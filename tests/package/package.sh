@@ -12,11 +12,11 @@ unset DESTDIR LD_LIBRARY_PATH CFLAGS CXXFLAGS LDFLAGS PKG_CONFIG_PATH PKG_CONFIG
 scratch=$(mktemp -d)
 # An install writes its list into the build directory: the user's own comes back at the end.
 mkdir "$scratch/kept"
-for list in install_manifest.txt install_prefix.txt; do
+for list in install_manifest.txt install_directories.txt; do
     [ ! -f "$build/$list" ] || cp -p "$build/$list" "$scratch/kept"
 done
 clean_up() {
-    rm -f "$build/install_manifest.txt" "$build/install_prefix.txt"
+    rm -f "$build/install_manifest.txt" "$build/install_directories.txt"
     cp -p "$scratch/kept/"* "$build" 2>/dev/null || :
     rm -rf "$scratch"
 }
@@ -108,11 +108,18 @@ if [ -d "$cann" ]; then
 fi
 
 step "uninstall leaves nothing, and touches nothing else"
-mkdir -p "$scratch/stage/opt/floyd and more/bin"
-: >"$scratch/stage/opt/floyd and more/bin/other"
-DESTDIR=$scratch/stage "$CMAKE" --install "$build" --prefix "/opt/floyd and more" >/dev/null
-DESTDIR=$scratch/stage "$CMAKE" --build "$build" --target uninstall >/dev/null
-left=$(cd "$scratch/stage" && find . | sort | tr '\n' '|')
-[ "$left" = ".|./opt|./opt/floyd and more|./opt/floyd and more/bin|./opt/floyd and more/bin/other|" ] ||
-    fail "left behind: $left"
+for place in "/opt/floyd and more" /usr/local; do
+    # Directories that were there before, empty ones too, as a new system's /usr/local has them.
+    stage=$scratch/stage$place
+    mkdir -p "$stage/bin" "$stage/lib" "$stage/share/man"
+    : >"$stage/bin/other"
+    (cd "$scratch/stage" && find . | sort) >"$scratch/before"
+    for _ in first again; do DESTDIR=$scratch/stage "$CMAKE" --install "$build" --prefix "$place" >/dev/null; done
+    DESTDIR=$scratch/stage "$CMAKE" --build "$build" --target uninstall >/dev/null
+    (cd "$scratch/stage" && find . | sort) | diff "$scratch/before" - || fail "< was there before, > was left behind"
+done
+mkdir "$scratch/new"
+"$CMAKE" --install "$build" --prefix "$scratch/new/place" >/dev/null
+"$CMAKE" --build "$build" --target uninstall >/dev/null
+rmdir "$scratch/new" || fail "a prefix that was made is left behind"
 step "the package is whole"

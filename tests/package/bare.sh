@@ -1,6 +1,7 @@
 #!/bin/sh
 # SPDX-License-Identifier: Apache-2.0
-# What install.sh does inside a bare system, as its root. usage: install_inside.sh PATTERN; nothing: all tests
+# What `./run test install` does inside a bare system, as its root.
+# usage: bare.sh PATTERN; of the tests, or '' for all of them
 set -eu
 pattern=$1
 source=$(cd "$(dirname "$0")/../.." && pwd)
@@ -38,13 +39,13 @@ ldconfig
 system >/tmp/before
 cmake --install build >/tmp/install.log
 ldconfig
-result "  cmake --install: $(wc -l <build/install_manifest.txt) files below $(cat build/install_prefix.txt)"
+result "  cmake --install: $(wc -l <build/install_manifest.txt) files, below /usr/local"
 mkdir /tmp/use
 cd /tmp/use
 awk '/^```c$/ { inside = 1; next } /^```$/ { inside = 0 } inside' "$source/README.md" >program.c
 # shellcheck disable=SC2046
 cc -std=c11 program.c $(pkg-config --cflags --libs floydattn) -o program # the README's line
-[ "$(./program)" = done ] || fail "the README's program"
+[ "$(./program)" = "done" ] || fail "the README's program"
 result "  the README's program, by pkg-config: it runs"
 cmake -S "$source/tests/package/consumer" -B consumer --log-level=WARNING
 cmake --build consumer

@@ -1,0 +1,25 @@
+# SPDX-License-Identifier: Apache-2.0
+# Part of an install, before its first file: writes into BUILD_DIR which directories it is about to make on the way to
+# DESTINATIONS, the topmost of each, so that uninstall.cmake takes away those and no other.
+set(list ${BUILD_DIR}/install_directories.txt)
+set(place "for $ENV{DESTDIR}${CMAKE_INSTALL_PREFIX}")
+set(noted ${place})
+if(EXISTS ${list} AND EXISTS ${BUILD_DIR}/install_manifest.txt)
+  file(STRINGS ${list} before)
+  list(GET before 0 first)
+  if(first STREQUAL place) # installed again: what the first time made is here now
+    set(noted ${before})
+  endif()
+endif()
+foreach(directory IN LISTS DESTINATIONS)
+  cmake_path(ABSOLUTE_PATH directory BASE_DIRECTORY ${CMAKE_INSTALL_PREFIX} NORMALIZE)
+  set(missing "")
+  while(NOT EXISTS "$ENV{DESTDIR}${directory}" AND NOT directory STREQUAL "/")
+    set(missing ${directory})
+    cmake_path(GET directory PARENT_PATH directory)
+  endwhile()
+  list(APPEND noted ${missing})
+endforeach()
+list(REMOVE_DUPLICATES noted)
+list(JOIN noted "\n" text)
+file(WRITE ${list} "${text}\n")
