@@ -32,6 +32,7 @@ result "  ./run demo: every warning an error, and it runs"
 if [ -n "$pattern" ]; then ./run test "$pattern"; else ./run test; fi >/tmp/tests.log 2>&1 || { cat /tmp/tests.log; fail ./run test; }
 result "  ./run test: $(passed /tmp/tests.log)"
 unset CFLAGS CXXFLAGS
+export CMAKE_GENERATOR=Ninja # what ./run installed
 
 # ---- As the README installs it, for the whole system ------------------------------------------------
 

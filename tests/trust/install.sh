@@ -20,7 +20,7 @@ done
 [ ${#releases[@]} -gt 0 ] || releases=(bookworm trixie)
 [ "$(id -u)" -eq 0 ] || fail 'chroot needs root'
 if [ -n "$record" ] && [ -n "$(git status --porcelain)" ]; then fail 'only what is committed can be recorded'; fi
-pattern='^(kernel_|native\.(basics|accuracy|masks|split|bits)$|acl_(values|work)|aclnn\.(phase_one|cpp)$|cli$|examples\.native|package$)'
+pattern='^(kernel_|native\.(basics|arguments|accuracy|masks)$|acl_values|aclnn\.(phase_one|cpp)$|examples\.native)'
 [ -z "$all" ] || pattern=
 
 # apart COMMAND...: with mounts and processes of its own, which end with it, however it ends
