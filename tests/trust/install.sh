@@ -49,15 +49,17 @@ try() {
     apart debootstrap --variant=minbase "$1" "$root" "$mirror" >"$log" 2>&1 || { tail "$log"; fail "no $1"; }
     cp -L /etc/resolv.conf "$root/etc/resolv.conf"
     git clone --quiet --no-hardlinks . "$root/srv/floydattn"
+    git -C "$root/srv/floydattn" checkout --quiet --detach "$commit"
     in_chroot "$root" sh /srv/floydattn/tests/package/bare.sh "$pattern" >>"$log" 2>&1 ||
         { tail -n 40 "$log"; fail "$1: $log has all of it"; }
     sed -n 's/^-- result: //p' "$log" | tee -a "$report"
     rm -rf "$root"
 }
 
+commit=$(git rev-parse HEAD)
 mkdir -p "$build"
 {
-    echo "./run test install, commit $(git rev-parse --short HEAD), $(date --utc +%F)"
+    echo "./run test install, commit ${commit::7}, $(date --utc +%F)"
     echo "The tests: ${pattern:-all of them}"
 } >"$report"
 for release in "${releases[@]}"; do
