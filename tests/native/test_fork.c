@@ -21,7 +21,7 @@ enum { PATIENCE = 120, FORKERS = 4, CHILDREN = 8 };
 
 static spec usual(int threads)
 {
-    spec s = spec_of(2, 2, 70, 65, 66, 12);
+    spec s = spec_of(2, 2, 70, 65, 34, 8);
     s.threads = threads;
     return s;
 }

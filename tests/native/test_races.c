@@ -182,8 +182,10 @@ static int argument(int argc, char **argv, int index, int otherwise, int most)
 
 int main(int argc, char **argv)
 {
-    const int count = argument(argc, argv, 1, 6, MOST_HOSTS), calls = argument(argc, argv, 2, 30, 1000000);
-    const int rounds = argument(argc, argv, 3, 3, 1000000), seed = argument(argc, argv, 4, 1, 1000000000);
+    const int count = argument(argc, argv, 1, sanitized() ? 4 : 6, MOST_HOSTS),
+              calls = argument(argc, argv, 2, sanitized() ? 12 : 30, 1000000);
+    const int rounds = argument(argc, argv, 3, sanitized() ? 2 : 3, 1000000),
+              seed = argument(argc, argv, 4, 1, 1000000000);
     footprint first = {0}, last = {0};
     long done = 0, cancelled = 0;
     printf("%d host threads, %d calls each, %d rounds, seed %d\n", count, calls, rounds, seed);

@@ -101,17 +101,27 @@ footprint footprint_now(void)
     return f;
 }
 
+#if defined(__SANITIZE_ADDRESS__)
+enum { ADDRESSES = 1 };
+#elif defined(__has_feature)
+enum { ADDRESSES = __has_feature(address_sanitizer) };
+#else
+enum { ADDRESSES = 0 };
+#endif
+#if defined(__SANITIZE_THREAD__)
+enum { THREADS = 1 };
+#elif defined(__has_feature)
+enum { THREADS = __has_feature(thread_sanitizer) };
+#else
+enum { THREADS = 0 };
+#endif
+
 int sanitized(void)
 {
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-    return 1;
-#elif defined(__has_feature)
-#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
-    return 1;
-#else
-    return 0;
-#endif
-#else
-    return 0;
-#endif
+    return ADDRESSES || THREADS;
+}
+
+int thread_sanitized(void)
+{
+    return THREADS;
 }

@@ -34,5 +34,7 @@ footprint footprint_now(void);
 
 /* Whether a sanitizer is built in: it keeps memory and threads of its own, and takes its time. */
 int sanitized(void);
+/* ThreadSanitizer: a child of fork has to do without threads. */
+int thread_sanitized(void);
 
 #endif

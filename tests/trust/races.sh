@@ -1,0 +1,25 @@
+#!/bin/bash
+# SPDX-License-Identifier: Apache-2.0
+# 16 threads, 16 streams each, 1,000 works on every stream, and the native calls; then less of it under ThreadSanitizer.
+# shellcheck source=tests/trust/common.sh
+source "$(dirname "$0")/common.sh"
+[ $# -le 1 ] || usage '[SEED]'
+seed=${1:-1}
+export FLOYDATTN_NUM_THREADS=3
+
+# races THREADS STREAMS WORKS ROUNDS -- THREADS CALLS ROUNDS
+races() {
+    cmake --build "$build" --parallel "$jobs" --target test_aclnn_races test_races | grep -v '^\[' || true
+    "$build/tests/aclnn/test_aclnn_races" "$1" "$2" "$3" "$4" "$seed" || fail "the vendor's surface, in $build, seed $seed"
+    "$build/tests/native/test_races" "$6" "$7" "$8" "$seed" || fail "the native calls, in $build, seed $seed"
+}
+
+say 'plainly'
+configure -DFLOYDATTN_CUDA=OFF
+races "${RACES_THREADS:-16}" 16 "${RACES_WORKS:-1000}" 4 -- 16 300 4
+
+say 'under ThreadSanitizer'
+build="build-tsan" # as ./run test tsan has it
+configure -DFLOYDATTN_SANITIZE=thread -DCMAKE_BUILD_TYPE=Debug -DCMAKE_{C,CXX}_FLAGS=-O2 -DFLOYDATTN_CUDA=OFF
+FLOYDATTN_NUM_THREADS=2 races 8 4 12 4 -- 6 12 2
+say 'the bits of one thread alone, nobody waited for ever, nothing grew, no data race'
