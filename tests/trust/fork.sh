@@ -17,7 +17,7 @@ import threading
 
 import numpy as np
 
-import floydattn
+from floydattn.numpy import forward
 
 random = np.random.default_rng(1)
 shapes = [(2, 2, 24, 24, 16), (2, 2, 24, 48, 16), (2, 2, 24, 48, 16), (2, 2, 48, 24, 16), (2, 2, 48, 24, 16)]
@@ -25,7 +25,7 @@ operands = [random.standard_normal(shape, dtype=np.float32) for shape in shapes]
 
 
 def values(threads):
-    return [x.tobytes() for x in floydattn.forward(*operands, scale=0.2, threads=threads)]
+    return [x.tobytes() for x in forward(*operands, scale=0.2, threads=threads)]
 
 
 wanted, stop, wrong = values(1), threading.Event(), []
