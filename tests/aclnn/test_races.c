@@ -72,7 +72,7 @@ static int compare_footprints(const footprint *second, const footprint *last)
            last->resident / KIB, second->allocated / KIB, last->allocated / KIB, second->threads, last->threads);
     if (sanitized()) return 0;
     int wrong = 0;
-    if (last->allocated - second->allocated > 64 * KIB) wrong += printf("allocated memory grew\n");
+    if (last->allocated - second->allocated > 16 * KIB) wrong += printf("allocated memory grew\n");
     if (last->resident - second->resident > 4096 * KIB) wrong += printf("resident memory grew\n");
     return wrong;
 }

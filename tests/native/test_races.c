@@ -53,7 +53,7 @@ static uint64_t draw(host *h, uint64_t below)
 static spec spec_number(int i)
 {
     static const int sizes[PROBLEMS][4] = {
-        {40, 35, 67, 16}, {33, 64, 70, 8}, {9, 40, 130, 24}, {65, 17, 33, 12}, {1, 1, 300, 4}};
+        {140, 70, 66, 8}, {33, 64, 70, 8}, {9, 140, 130, 8}, {65, 17, 33, 12}, {1, 1, 300, 4}};
     spec s = spec_of(2, 2, sizes[i][0], sizes[i][1], sizes[i][2], sizes[i][3]);
     s.dtype = (floyd_dtype)(i % 4);
     s.mask = i % 2 == 0 ? MASK_RANDOM : MASK_NONE;
@@ -169,7 +169,7 @@ static int grew(const footprint *first, const footprint *last)
     printf("resident %ld -> %ld KiB, allocated %ld -> %ld bytes, threads %ld -> %ld\n", first->resident / 1024,
            last->resident / 1024, first->allocated, last->allocated, first->threads, last->threads);
     if (sanitized()) return 0;
-    return last->allocated - first->allocated > 65536 || last->resident - first->resident > 4096 * 1024;
+    return last->allocated - first->allocated > 16384 || last->resident - first->resident > 4096 * 1024;
 }
 
 static int argument(int argc, char **argv, int index, int otherwise, int most)
