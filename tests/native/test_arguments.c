@@ -173,10 +173,34 @@ static void test_copies_may_differ(void **state)
     call_free(c);
 }
 
+/* Of several faults the one is told whose status comes first. */
+static void test_first_of_several(void **state)
+{
+    static const floyd_status order[] = {
+        FLOYD_ERROR_NULL,   FLOYD_ERROR_DTYPE,  FLOYD_ERROR_SHAPE, FLOYD_ERROR_OVERFLOW,
+        FLOYD_ERROR_STRIDE, FLOYD_ERROR_OPTION, FLOYD_OK};
+    (void)state;
+    for (int right = 0; right < 7; right++) {
+        call *c = call_about(0, 0);
+        size_t bytes;
+        if (right < 1) c->fargs.q = NULL;
+        if (right < 2) c->views[T_V2].dtype = FLOYD_U8;
+        if (right < 3) c->views[T_K2].size[1]++;
+        if (right < 4) c->views[T_V1].stride[2] = INT64_MAX;
+        if (right < 5) c->views[T_Y].stride[4] = 0;
+        if (right < 6) c->fargs.dropout = 2;
+        assert_int_equal(floyd_forward_workspace(&c->fargs, &c->options, &bytes), order[right]);
+        call_free(c);
+    }
+}
+
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_null), cmocka_unit_test(test_null_structures),
-                                       cmocka_unit_test(test_dtype), cmocka_unit_test(test_shape),
-                                       cmocka_unit_test(test_copies_may_differ)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_null),
+                                       cmocka_unit_test(test_null_structures),
+                                       cmocka_unit_test(test_dtype),
+                                       cmocka_unit_test(test_shape),
+                                       cmocka_unit_test(test_copies_may_differ),
+                                       cmocka_unit_test(test_first_of_several)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -176,6 +176,31 @@ static void test_overlap(void **state)
             }
 }
 
+/* An output whose strides go down begins at its last byte: what shares its first one shares it all the same. */
+static void test_overlap_below(void **state)
+{
+    (void)state;
+    for (int above = 0; above < 2; above++) {
+        call *c = call_about(0, 0);
+        floyd_tensor *y = &c->views[T_Y], *v2 = &c->views[T_V2];
+        const size_t elements = (size_t)tensor_count(y);
+        tensor block = {.bytes = c->p.t[T_Y].bytes + c->p.t[T_V2].bytes};
+        block.block = malloc(block.bytes);
+        tensor_poison(&block);
+        v2->data = block.block + above * sizeof(float); /* below y, or over one element of it */
+        y->data = block.block + c->p.t[T_V2].bytes + (elements - 1) * sizeof(float);
+        for (int a = 0; a < 5; a++) y->stride[a] = -y->stride[a];
+        if (above) {
+            expect_refusal(c, RUN_ONLY, FLOYD_ERROR_OVERLAP, "y", "v2", NULL);
+            assert_true(tensor_untouched(&block));
+        } else {
+            assert_int_equal(floyd_forward(&c->fargs, &c->options, c->workspace, c->bytes), FLOYD_OK);
+            call_free(c);
+        }
+        tensor_free(&block);
+    }
+}
+
 static void test_overlap_with_workspace(void **state)
 {
     (void)state;
@@ -192,6 +217,24 @@ static void test_overlap_with_workspace(void **state)
                 c->views[r].data = at_end ? c->workspace + c->bytes - 1 : c->workspace + 1 - span;
                 expect_refusal(c, RUN_ONLY, FLOYD_ERROR_OVERLAP, role_names[r], "workspace", NULL);
             }
+}
+
+/* The workspace is written, so inputs are to keep out of it as well: of this one the first byte does not. */
+static void test_input_in_workspace(void **state)
+{
+    (void)state;
+    for (int backward = 0; backward < 2; backward++)
+        for (enum role r = T_Q; r < ROLES; r++) {
+            call *c = call_about(backward, 1u << r);
+            if (!call_has(c, r) || call_writes(c, r)) {
+                call_free(c);
+                continue;
+            }
+            free(c->workspace);
+            c->workspace = malloc(c->bytes + c->p.t[r].bytes);
+            c->views[r].data = c->workspace + c->bytes - 1;
+            expect_refusal(c, RUN_ONLY, FLOYD_ERROR_OVERLAP, role_names[r], "workspace", NULL);
+        }
 }
 
 /* Side by side is no overlap: outputs and inputs in one block without a byte between them. */
@@ -249,7 +292,9 @@ int main(void)
                                        cmocka_unit_test(test_overflow_of_sizes),
                                        cmocka_unit_test(test_inputs_may_overlap),
                                        cmocka_unit_test(test_overlap),
+                                       cmocka_unit_test(test_overlap_below),
                                        cmocka_unit_test(test_overlap_with_workspace),
+                                       cmocka_unit_test(test_input_in_workspace),
                                        cmocka_unit_test(test_neighbours_are_fine),
                                        cmocka_unit_test(test_workspace)};
     return cmocka_run_group_tests(tests, NULL, NULL);
