@@ -140,6 +140,23 @@ static void test_layouts(void **state)
     }
 }
 
+/* Where the mask hides the rest of k, tiles end: seen the same whatever the mask's strides. */
+static void test_layouts_of_padding(void **state)
+{
+    static const layout *const others[] = {&layout_permuted, &layout_scattered, &layout_gapped};
+    static const enum mask_kind kinds[] = {MASK_PADDING, MASK_ROWS};
+    (void)state;
+    for (int i = 0; i < 6; i++) {
+        spec s = spec_of(2, 2, 30, 20, 90, 8);
+        s.mask = kinds[i / 3];
+        s.mask_axes = i % 2 ? AXES_FULL : AXES_USUAL;
+        problem first = computed(&s);
+        s.inputs = others[i % 3];
+        expect_as(&first, &s, ALL_OUTPUTS, "another layout of padding");
+        problem_free(&first);
+    }
+}
+
 /* Each subset of the gradients gives the bits of the full run. */
 static void test_subsets_of_gradients(void **state)
 {
@@ -225,6 +242,7 @@ int main(void)
                                        cmocka_unit_test(test_head_alone),
                                        cmocka_unit_test(test_stride_orders),
                                        cmocka_unit_test(test_layouts),
+                                       cmocka_unit_test(test_layouts_of_padding),
                                        cmocka_unit_test(test_subsets_of_gradients),
                                        cmocka_unit_test(test_subsets_of_forward),
                                        cmocka_unit_test(test_mask_storage),

@@ -66,10 +66,23 @@ static void test_all(void **state)
     }
 }
 
+/* More tiles along an axis than a gradient's tasks are cut into: a task then has several. */
+static void test_many_tiles(void **state)
+{
+    (void)state;
+    for (int i = 0; i < 3; i++) {
+        check_size(805, 2, 3, 2, i);
+        check_size(2, 410, 3, 4, i);
+        check_size(2, 3, 805, 4, i);
+        check_size(1, 400, 790, 1, i);
+    }
+}
+
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_n),        cmocka_unit_test(test_m),
-                                       cmocka_unit_test(test_k),        cmocka_unit_test(test_d),
-                                       cmocka_unit_test(test_together), cmocka_unit_test(test_all)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_n),         cmocka_unit_test(test_m),
+                                       cmocka_unit_test(test_k),         cmocka_unit_test(test_d),
+                                       cmocka_unit_test(test_together),  cmocka_unit_test(test_all),
+                                       cmocka_unit_test(test_many_tiles)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
