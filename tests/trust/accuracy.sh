@@ -11,10 +11,12 @@ for venv in build/python-venv build/bench-venv; do
     if [ -x "$venv/bin/python" ] && "$venv/bin/python" -c 'import torch' 2>/dev/null; then python=$venv/bin/python; fi
 done
 "$python" -c 'import torch' 2>/dev/null || say 'no PyTorch in build/python-venv (./run test python makes it): its columns stay empty'
-configure -DFLOYDATTN_TESTS=OFF -DFLOYDATTN_CUDA=OFF -DFLOYDATTN_CLI=OFF -DFLOYDATTN_ACL=OFF -DFLOYDATTN_EXAMPLES=OFF
-compile
+mkdir -p "$build"
+table=$build/table
+configure_or_share -DFLOYDATTN_CUDA=OFF -DFLOYDATTN_CLI=OFF -DFLOYDATTN_ACL=OFF -DFLOYDATTN_EXAMPLES=OFF
+compile --target floydattn_shared
 export FLOYDATTN_TEST_LIBRARY=$PWD/$build/lib/libfloydattn.so
-"$python" -B tests/trust/accuracy.py >"$build/table" || fail 'a rule is broken (see above)'
+"$python" -B tests/trust/accuracy.py >"$table" || fail 'a rule is broken (see above)'
 if [ "${1:-}" = --update ]; then
     mkdir -p "${kept%/*}"
     {
@@ -30,10 +32,10 @@ and gradients of almost 0 (means to 100), relative errors are chance.
 END
         describe
         echo
-        cat "$build/table"
+        cat "$table"
     } >"$kept"
     say "kept in $kept"
 else
-    cat "$build/table"
+    cat "$table"
 fi
-say "every rule holds in each of $(($(wc -l <"$build/table") - 2)) rows"
+say "every rule holds in each of $(($(wc -l <"$table") - 2)) rows"

@@ -6,8 +6,8 @@ source "$(dirname "$0")/common.sh"
 # What the last run by hand has shown is docs/results/trust/big.txt, a copy of what the program writes here:
 result=$build/big.txt
 case ${1:-} in '' | test_*) ;; *) usage '[TEST]: such as test_strides; all of them' ;; esac
-configure -DFLOYDATTN_CUDA=OFF -DFLOYDATTN_ACL=OFF -DFLOYDATTN_CLI=OFF -DFLOYDATTN_EXAMPLES=OFF
-cmake --build "$build" --parallel "$jobs" --target trust_big | grep -Ev '^(\[[0-9]+/[0-9]+\]|ninja: )' || [ "${PIPESTATUS[0]}" -eq 0 ]
+configure_or_share -DFLOYDATTN_CUDA=OFF -DFLOYDATTN_ACL=OFF -DFLOYDATTN_CLI=OFF -DFLOYDATTN_EXAMPLES=OFF
+compile --target trust_big
 
 FLOYDATTN_COMMIT=$(git describe --always --dirty 2>/dev/null || echo unknown)
 FLOYDATTN_BIG_ONLY=${1:-}

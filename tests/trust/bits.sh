@@ -12,15 +12,17 @@ floyd_bits() { # floyd_bits DIRECTORY OPTION...: that program alone
     build=build-bits/$1
     shift
     configure -DFLOYDATTN_CUDA=OFF -DFLOYDATTN_CLI=OFF -DFLOYDATTN_ACL=OFF -DFLOYDATTN_EXAMPLES=OFF "$@"
-    cmake --build "$build" --parallel "$jobs" --target floyd_bits >/dev/null
+    compile --target floyd_bits
 }
-floyd_bits gcc -DCMAKE_C_COMPILER=gcc -DCMAKE_CXX_COMPILER=g++
+configure_or_share -DFLOYDATTN_CUDA=OFF
+compile --target floyd_bits
+own=$build/tests/bits/floyd_bits
 floyd_bits clang -DCMAKE_C_COMPILER=clang -DCMAKE_CXX_COMPILER=clang++
 floyd_bits aarch64 --toolchain cmake/aarch64-linux-gnu.cmake
-bash tests/bits/same_bits.sh build-bits/gcc/tests/bits/floyd_bits -- build-bits/clang/tests/bits/floyd_bits \
+bash tests/bits/same_bits.sh "$own" -- build-bits/clang/tests/bits/floyd_bits \
     -- qemu-aarch64 -L /usr/aarch64-linux-gnu build-bits/aarch64/tests/bits/floyd_bits "$@"
 
-build-bits/gcc/tests/bits/floyd_bits | tail -n +2 >build-bits/table
+"$own" | tail -n +2 >build-bits/table
 if [ -n "${update:-}" ]; then
     cp build-bits/table "$kept"
     say "kept in $kept"

@@ -25,7 +25,18 @@ configure() {
     cmake -S . -B "$build" -G Ninja --log-level=WARNING -Wno-dev --no-warn-unused-cli -DPython3_EXECUTABLE=/usr/bin/python3 \
         -DFLOYDATTN_TESTS=ON "$@" >/dev/null
 }
-compile() { cmake --build "$build" --parallel "$jobs" | grep -Ev '^(\[[0-9]+/[0-9]+\]|ninja: )' || [ "${PIPESTATUS[0]}" -eq 0 ]; }
+# configure_or_share OPTION...: the ordinary build, where there is one with the tests, since most checks need no other
+configure_or_share() {
+    if [ -d build/tests/bits ] && [ "$(sed -n 's/^CMAKE_HOME_DIRECTORY:INTERNAL=//p' build/CMakeCache.txt)" = "$PWD" ]; then
+        build=build
+    else
+        configure "$@"
+    fi
+}
+# compile [--target TARGET...]
+compile() {
+    cmake --build "$build" --parallel "$jobs" "$@" | grep -Ev '^(\[[0-9]+/[0-9]+\]|ninja: )' || [ "${PIPESTATUS[0]}" -eq 0 ]
+}
 run_tests() { ctest --test-dir "$build" --no-tests=error --parallel "$jobs" "$@"; }
 
 # describe: the machine, the compiler and the commit, for results that are kept in docs/results/trust/

@@ -5,8 +5,8 @@
 source "$(dirname "$0")/common.sh"
 [ $# -le 1 ] || usage '[TIMES]'
 times=${1:-3}
-configure -DFLOYDATTN_CUDA=OFF
-compile
+configure_or_share -DFLOYDATTN_CUDA=OFF
+compile --target all
 say "every test that forks, $times times"
 run_tests -R '^(native\.(fork|concurrency)|acl_fork|aclnn\.(fork|threads))$' --repeat "until-fail:$times"
 say 'the Python package'

@@ -4,8 +4,8 @@
 # shellcheck source=tests/trust/common.sh
 source "$(dirname "$0")/common.sh"
 if [ $# -gt 1 ] || ! [[ ${1:-1} =~ ^[0-9]+$ ]]; then usage '[SEED]: where the draws begin; 1'; fi
-configure -DFLOYDATTN_CUDA=OFF -DFLOYDATTN_ACL=OFF -DFLOYDATTN_CLI=OFF -DFLOYDATTN_EXAMPLES=OFF
-cmake --build "$build" --parallel "$jobs" --target trust_guard | grep -Ev '^(\[[0-9]+/[0-9]+\]|ninja: )' || [ "${PIPESTATUS[0]}" -eq 0 ]
+configure_or_share -DFLOYDATTN_CUDA=OFF -DFLOYDATTN_ACL=OFF -DFLOYDATTN_CLI=OFF -DFLOYDATTN_EXAMPLES=OFF
+compile --target trust_guard
 
 export FLOYDATTN_GUARD_SEED=${1:-1}
 program=$build/tests/trust/trust_guard

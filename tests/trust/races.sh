@@ -9,13 +9,13 @@ export FLOYDATTN_NUM_THREADS=3
 
 # races THREADS STREAMS WORKS ROUNDS -- THREADS CALLS ROUNDS
 races() {
-    cmake --build "$build" --parallel "$jobs" --target test_aclnn_races test_races | grep -v '^\[' || true
+    compile --target test_aclnn_races test_races
     "$build/tests/aclnn/test_aclnn_races" "$1" "$2" "$3" "$4" "$seed" || fail "the vendor's surface, in $build, seed $seed"
     "$build/tests/native/test_races" "$6" "$7" "$8" "$seed" || fail "the native calls, in $build, seed $seed"
 }
 
 say 'plainly'
-configure -DFLOYDATTN_CUDA=OFF
+configure_or_share -DFLOYDATTN_CUDA=OFF
 races "${RACES_THREADS:-16}" 16 "${RACES_WORKS:-1000}" 4 -- 16 300 4
 
 say 'under ThreadSanitizer'

@@ -11,8 +11,8 @@ case ${1:-} in
 --seed) ;;
 *) set -- --minutes "$@" ;;
 esac
-configure -DFLOYDATTN_CUDA=OFF -DFLOYDATTN_ACL=OFF -DFLOYDATTN_CLI=OFF -DFLOYDATTN_EXAMPLES=OFF
-cmake --build "$build" --parallel "$jobs" --target trust_soak | grep -Ev '^(\[[0-9]+/[0-9]+\]|ninja: )' || [ "${PIPESTATUS[0]}" -eq 0 ]
+configure_or_share -DFLOYDATTN_CUDA=OFF -DFLOYDATTN_ACL=OFF -DFLOYDATTN_CLI=OFF -DFLOYDATTN_EXAMPLES=OFF
+compile --target trust_soak
 
 FLOYDATTN_COMMIT=$(git describe --always --dirty 2>/dev/null || echo unknown)
 # What malloc keeps for each thread would count as given out.

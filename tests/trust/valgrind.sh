@@ -9,7 +9,7 @@ memcheck='valgrind;--quiet;--error-exitcode=99;--leak-check=full;--errors-for-le
 memcheck+=';--fair-sched=yes;--trace-children=no'
 export FLOYDATTN_ISA=avx2 # valgrind knows no AVX-512
 configure -DFLOYDATTN_CUDA=OFF "-DCMAKE_CROSSCOMPILING_EMULATOR=$memcheck"
-compile
+compile --target all
 # Left out: other instruction sets and those that compare them; full sizes; what stresses threads, forks and timers, which
 # valgrind runs one at a time; and what measures memory.
 run_tests -R '^(kernel_avx2|native\.|acl_|aclnn\.)' -LE 'slow|long' \
