@@ -170,12 +170,22 @@ static void print_done(double time)
         printf("%s %lld%s", option_names[i], (long long)done.options[i], i + 1 < OPTIONS ? ", " : "\n");
 }
 
+/* A thread's stack counts as growth: they all start now, and are kept. */
+static void start_threads(void)
+{
+    spec s = spec_of(1, 1, 48, 128, 64, 16);
+    s.threads = 4; /* as many as are drawn at most */
+    problem p = computed(&s);
+    problem_free(&p);
+}
+
 static int soak(double minutes, uint64_t first)
 {
     const double start = seconds(), length = 60 * minutes;
     memory early = {0};
     print_machine();
     printf("problems from %llu, for %g minutes\n", (unsigned long long)first, minutes);
+    start_threads();
     for (uint64_t seed = first; seconds() < start + length || done.problems < 8; seed++) {
         soak_once(seed);
         if (!early.problems && seconds() > start + length / 4) {
