@@ -157,20 +157,22 @@ def exported(library: Path, script: str) -> list[str]:
     if not library.exists():
         print(f"{library} is not built: {script} speaks for it", file=sys.stderr)
         return listed
-    answer = subprocess.run(["nm", "-D", "--defined-only", "--format=posix", library], check=True, capture_output=True, text=True)
+    command = ["nm", "-D", "--defined-only", "--format=posix", library]
+    answer = subprocess.run(command, check=True, capture_output=True, text=True)
     symbols = []
     for line in answer.stdout.splitlines():
         name, kind = line.split()[:2]
         if kind != "A":  # the name of a version
             symbols.append(name if kind == "T" else f"{name}, kind {kind}")
     if sorted(symbol.split("@")[0] for symbol in symbols) != listed:
-        sys.exit(f"{library} and {script} disagree: {sorted({symbol.split('@')[0] for symbol in symbols} ^ set(listed))}")
+        names = {symbol.split("@")[0] for symbol in symbols}
+        sys.exit(f"{library} and {script} disagree: {sorted(names ^ set(listed))}")
     return sorted(symbols)
 
 
 def list_all(build: Path) -> None:
     interface = Interface(parse())
-    print("# The binary interface of x86-64 Linux, as tests/trust/abi.sh finds it: `./run test abi` compares, `--update` rewrites.\n"
+    print("# The binary interface on x86-64, as tests/trust/abi.sh finds it: `./run test abi` compares, `--update` rewrites.\n"
           "# What stands here may be added to. A line that changes or goes may break programs that are compiled already.")
     for header, lines in sorted(interface.lines.items()):
         if lines:
@@ -182,7 +184,8 @@ def list_all(build: Path) -> None:
         symbols = exported(build / "lib" / name, script)
         print(f"\n[{name}]", *symbols, sep="\n")
         names = {symbol.split("@")[0] for symbol in symbols}
-        declared = {function for header in interface.functions if header.startswith(prefix) for function in interface.functions[header]}
+        declared = {function for header, functions in interface.functions.items() if header.startswith(prefix)
+                    for function in functions}
         if names != declared:
             sys.exit(f"{name} and its headers disagree: {sorted(names ^ declared)}")
         if strange := [symbol for symbol in names if not re.match(pattern, symbol)]:
