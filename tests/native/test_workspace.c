@@ -167,6 +167,35 @@ static void test_alignment_and_contents(void **state)
 }
 
 /* More than was asked for is fine. */
+/* As many threads as are asked for, or a refusal: never as many as the workspace has room for. */
+static void test_room_for_fewer_threads(void **state)
+{
+    spec s = spec_of(2, 2, 64, 64, 64, 32);
+    problem p = problem_new(&s);
+    floyd_options options = FLOYD_OPTIONS_INIT;
+    const floyd_forward_args forward = forward_args(&p, FORWARD_OUTPUTS);
+    const floyd_backward_args backward = backward_args(&p, GRADIENTS);
+    (void)state;
+    for (int back = 0; back < 2; back++) {
+        size_t bytes[2];
+        for (int i = 0; i < 2; i++) {
+            options.threads = i ? 4 : 1;
+            assert_int_equal(back ? floyd_backward_workspace(&backward, &options, &bytes[i])
+                                  : floyd_forward_workspace(&forward, &options, &bytes[i]),
+                             FLOYD_OK);
+        }
+        assert_true(bytes[0] < bytes[1]);
+        void *workspace = malloc(bytes[1]);
+        assert_int_equal(back ? floyd_backward(&backward, &options, workspace, bytes[0])
+                              : floyd_forward(&forward, &options, workspace, bytes[0]),
+                         FLOYD_ERROR_WORKSPACE);
+        free(workspace);
+    }
+    for (enum role r = T_Y; r < ROLES; r++)
+        if (r != T_DY && p.t[r].block && !tensor_untouched(&p.t[r])) fail_msg("%s was written", role_names[r]);
+    problem_free(&p);
+}
+
 static void test_larger_is_fine(void **state)
 {
     (void)state;
@@ -184,9 +213,11 @@ static void test_larger_is_fine(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_formula), cmocka_unit_test(test_formula_of_scores),
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_formula),
+                                       cmocka_unit_test(test_formula_of_scores),
                                        cmocka_unit_test(test_unwanted_costs_nothing),
                                        cmocka_unit_test(test_alignment_and_contents),
+                                       cmocka_unit_test(test_room_for_fewer_threads),
                                        cmocka_unit_test(test_larger_is_fine)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
