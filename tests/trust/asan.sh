@@ -5,14 +5,7 @@
 source "$(dirname "$0")/common.sh"
 # At -O3 the instrumented kernels take ten minutes to compile; what they access is the same.
 configure -DFLOYDATTN_SANITIZE=address,undefined -DCMAKE_BUILD_TYPE=Debug -DCMAKE_{C,CXX}_FLAGS=-Og
-<<<<<<< HEAD
 compile --target all
-# Left out is what goes the others' ways again to compare bits, with the portable kernel, by chance, or at full size;
-# and what interrupts a command hundreds of times.
-run_tests -LE 'slow|long' -E '(^|\.)(bits|score_bits|isa|example_.*)$|^property\.accuracy$|^cli\.signals$|\.portable$' "$@"
-=======
-compile
-# Left out is what goes the others' ways again to compare bits, with the portable kernel, or at the vendor's full size.
-run_tests -LE 'slow|long' -E '(^|\.)(bits|score_bits|isa|example_.*)$|\.portable$' "$@"
->>>>>>> 9b7eade (tests: the command under interrupts only without a sanitizer)
+# Left out is what goes the others' ways again to compare bits, with the portable kernel, by chance, or at full size.
+run_tests -LE 'slow|long' -E '(^|\.)(bits|score_bits|isa|example_.*)$|^property\.accuracy$|\.portable$' "$@"
 say 'no access outside an object, no leak, nothing undefined'
