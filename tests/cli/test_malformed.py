@@ -148,7 +148,7 @@ NPY = {
 def test_safetensors(tmp_path, out, content, words):
     path = tmp_path / "in.safetensors"
     path.write_bytes(content)
-    message = refused(1, "forward", path, "-s", "1", "-o", out)
+    message = refused(1, "forward", path, "-s", "1", "-o", out).replace(str(tmp_path), "")  # which has the case's name in it
     assert words in message and message.count("\n") == 1
     assert not list(out.parent.iterdir())
 
@@ -158,7 +158,7 @@ def test_npy(tmp_path, out, content, words):
     directory = tmp_path / "in"
     directory.mkdir()
     (directory / "query.npy").write_bytes(content)
-    message = refused(1, "forward", directory, "-s", "1", "-o", out)
+    message = refused(1, "forward", directory, "-s", "1", "-o", out).replace(str(tmp_path), "")
     assert words in message and "query.npy" in message and message.count("\n") == 1
     assert not list(out.parent.iterdir())
 
