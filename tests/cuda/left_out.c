@@ -29,6 +29,8 @@ static const struct {
     {"workspace", "test_formula", EVERYWHERE, "the CPU's workspace"},
     {"workspace", "test_formula_of_scores", EVERYWHERE, "the CPU's workspace"},
     {"workspace", "test_unwanted_costs_nothing", EVERYWHERE, "the CPU's workspace"},
+    {"workspace", "test_room_for_fewer_threads", EVERYWHERE, "the CPU's threads"},
+    {"memory_arguments", "test_input_in_workspace", EVERYWHERE, "the stand-in copies inputs"},
     {"memory_arguments", "test_workspace", EVERYWHERE, "the forward has none here"},
     {"memory_arguments", "test_overlap_with_workspace", EVERYWHERE, "the forward has none here"},
     {"memory_arguments", "test_beyond_addresses", EVERYWHERE, "the stand-in copies what is there"},

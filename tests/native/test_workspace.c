@@ -166,7 +166,6 @@ static void test_alignment_and_contents(void **state)
     }
 }
 
-/* More than was asked for is fine. */
 /* As many threads as are asked for, or a refusal: never as many as the workspace has room for. */
 static void test_room_for_fewer_threads(void **state)
 {
@@ -196,6 +195,7 @@ static void test_room_for_fewer_threads(void **state)
     problem_free(&p);
 }
 
+/* More than was asked for is fine. */
 static void test_larger_is_fine(void **state)
 {
     (void)state;
