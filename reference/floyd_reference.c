@@ -116,7 +116,10 @@ void floyd_reference_row(const floyd_reference *p, int64_t b, int64_t h, int64_t
                          double *max, double *sum)
 {
     double *s = malloc((size_t)(p->K + 1) * sizeof *s);
-    if (!s) floyd_reference_no_memory();
+    if (!s) {
+        floyd_reference_no_memory();
+        return; /* never */
+    }
     for (int64_t k = 0; k < p->K; k++) s[k] = score(p, b, h, n, m, k);
     const double top = largest(s, p->K);
     double total = 0;
