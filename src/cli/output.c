@@ -127,7 +127,7 @@ void publish_output(const output *o, const char *advice)
 
 void free_output(output *o)
 {
-    free(o->path);
+    free(o->is_new ? o->temporary : o->path); /* the list of files has the other one */
     free(o->directory);
 }
 
