@@ -133,6 +133,25 @@ static void test_infinite_value(void **state)
     }
 }
 
+/* The backward takes Y, max and sum as given: what is no number there reaches its row, and the sums over it. */
+static void test_given_rows_that_are_no_numbers(void **state)
+{
+    static const enum role given[] = {T_Y, T_MAX, T_SUM, T_DY};
+    static const double values[] = {NAN, INFINITY, -INFINITY, 0, -1};
+    (void)state;
+    for (int i = 0; i < 4 * 4 * 5; i++) {
+        spec s = spec_of(1, 1, 9, 19, 37, 8);
+        s.dtype = (floyd_dtype)(i % 4);
+        s.mask = i / 20 % 2 ? MASK_RANDOM : MASK_NONE;
+        problem p = problem_new(&s);
+        store_reference_forward(&p);
+        put(&p, given[i / 4 % 4], 0, 0, 4, 7, 0, values[i / 16]);
+        run_backward(&p);
+        check_backward(&p);
+        problem_free(&p);
+    }
+}
+
 /* Rounding to the output's type overflows to inf, as IEEE says: gradients of ones times 65504. */
 static void test_overflow_to_inf(void **state)
 {
@@ -181,6 +200,17 @@ static void test_denormals(void **state)
     }
 }
 
+static void check_no_negative_zero(const problem *p)
+{
+    for (enum role r = T_Y; r <= T_DV2; r++) {
+        int64_t index[5] = {0};
+        do {
+            const double value = tensor_get(&p->t[r].view, index);
+            if (r != T_DY && value == 0 && signbit(value)) fail_msg("%s holds -0", role_names[r]);
+        } while (tensor_next(&p->t[r].view, index));
+    }
+}
+
 /* No output is -0: a sum that comes to nothing is +0. */
 static void test_no_negative_zero(void **state)
 {
@@ -194,13 +224,27 @@ static void test_no_negative_zero(void **state)
         tensor_fill_normal(&p.t[T_V2].view, 1, -0.0, 0);
         run_forward(&p);
         run_backward(&p);
-        for (enum role r = T_Y; r <= T_DV2; r++) {
-            int64_t index[5] = {0};
-            do {
-                const double value = tensor_get(&p.t[r].view, index);
-                if (r != T_DY && value == 0 && signbit(value)) fail_msg("%s holds -0", role_names[r]);
-            } while (tensor_next(&p.t[r].view, index));
-        }
+        check_no_negative_zero(&p);
+        problem_free(&p);
+    }
+}
+
+/* Nor where every product of a sum underflows to -0, whichever way the sum goes to the output's memory. */
+static void test_negative_underflow(void **state)
+{
+    static const double smallest[] = {-0x1p-149, -0x1p-1074};
+    (void)state;
+    for (int i = 0; i < 4; i++) {
+        spec s = spec_of(1, 1, 5, 17, 20, 16);
+        s.dtype = i / 2 ? FLOYD_F64 : FLOYD_F32;
+        s.outputs = i % 2 ? &layout_gapped : &layout_contiguous;
+        problem p = problem_new(&s);
+        for (enum role r = T_V1; r <= T_DY; r++)
+            if (r == T_V1 || r == T_V2 || r == T_DY) tensor_fill_normal(&p.t[r].view, 1, smallest[i / 2], 0);
+        run_forward(&p);
+        run_backward(&p);
+        check_no_negative_zero(&p);
+        assert_int_equal(tensor_bits(&p.t[T_DV1].view, (const int64_t[5]){0}), 0);
         problem_free(&p);
     }
 }
@@ -352,9 +396,11 @@ int main(void)
                                        cmocka_unit_test(test_one_nan_pattern),
                                        cmocka_unit_test(test_hidden_by_mask),
                                        cmocka_unit_test(test_infinite_value),
+                                       cmocka_unit_test(test_given_rows_that_are_no_numbers),
                                        cmocka_unit_test(test_overflow_to_inf),
                                        cmocka_unit_test(test_denormals),
                                        cmocka_unit_test(test_no_negative_zero),
+                                       cmocka_unit_test(test_negative_underflow),
                                        cmocka_unit_test(test_weights_add_up),
                                        cmocka_unit_test(test_bias_hidden_by_mask),
                                        cmocka_unit_test(test_key_in_masked_rows),

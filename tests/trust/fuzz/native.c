@@ -31,10 +31,10 @@ static bool small_enough(const call *c)
     __int128 work = c->B;
     const int64_t sizes[] = {c->H, c->N, c->M, c->K, c->D > 0 ? c->D : 1};
     for (int i = 0; i < 5; i++) {
-        if (work > 1 << 20) return false;
+        if (work > 1 << 17) return false;
         work *= sizes[i];
     }
-    return work <= 1 << 20;
+    return work <= 1 << 17;
 }
 
 static bool unchanged(const call *c, bool but_outputs)
