@@ -235,6 +235,26 @@ static void each_thread_takes_its_own(void **state)
     OK(aclrtDestroyStream(stream));
 }
 
+static void unsubscribing_leaves_other_streams(void **state)
+{
+    (void)state;
+    uint64_t self = (uint64_t)pthread_self();
+    int gone = 0, left = 0;
+    aclrtStream streams[2];
+    for (int i = 0; i < 2; i++) {
+        OK(aclrtCreateStream(&streams[i]));
+        OK(aclrtSubscribeReport(self, streams[i]));
+        OK(aclrtLaunchCallback(add_one, i == 0 ? &gone : &left, ACL_CALLBACK_NO_BLOCK, streams[i]));
+        OK(aclrtSynchronizeStream(streams[i]));
+    }
+    OK(aclrtUnSubscribeReport(self, streams[0]));
+    OK(aclrtProcessReport(-1));
+    FAILS(ACL_ERROR_RT_REPORT_TIMEOUT, aclrtProcessReport(0));
+    assert_int_equal(gone, 0);
+    assert_int_equal(left, 1);
+    for (int i = 0; i < 2; i++) OK(aclrtDestroyStream(streams[i]));
+}
+
 /* Nobody will run them: the stream goes on, and says so at the next synchronize. */
 static void unsubscribing_releases_the_stream(void **state)
 {
@@ -272,6 +292,7 @@ int main(void)
         ON_DEVICE(a_free_callback_does_not_hold_the_stream),
         ON_DEVICE(subscription_is_checked),
         ON_DEVICE(each_thread_takes_its_own),
+        ON_DEVICE(unsubscribing_leaves_other_streams),
         ON_DEVICE(unsubscribing_releases_the_stream),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -7,13 +7,16 @@
 #include <search.h>
 #include <sys/stat.h>
 #include <sys/sysinfo.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include "support.h"
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static long until_refusal = -1; /* grants before the one refusal; negative: none is due */
 static bool refused;
-static long live; /* blocks given and not taken back */
+static bool never_again; /* no block becomes larger */
+static long live;        /* blocks given and not taken back */
 
 static bool grant(void)
 {
@@ -84,7 +87,7 @@ int __wrap_posix_memalign(void **block, size_t alignment, size_t size)
 /* Of these the runtime keeps what it gets, or gives it back through libc: they are not counted. */
 void *__wrap_realloc(void *block, size_t size)
 {
-    if (!grant()) return NULL;
+    if (never_again || !grant()) return NULL;
     take_back(1);
     return __real_realloc(block, size);
 }
@@ -194,6 +197,98 @@ static void every_refusal_is_survived(void **state)
     assert_int_equal(count_live(), before);
 }
 
+typedef aclError maker(void **made);
+typedef aclError destroyer(void *made);
+
+static aclError make_context(void **made)
+{
+    return aclrtCreateContext(made, 0);
+}
+
+/* The table of objects cannot grow: its free places are given out, then a shortage is told. */
+static void check_full_table(maker *make, destroyer *destroy)
+{
+    enum { MOST = 1 << 12 };
+    static void *made[MOST];
+    int count = 0;
+    const long before = count_live();
+    aclrtContext context;
+    OK(aclrtGetCurrentContext(&context));
+    never_again = true;
+    while (count < MOST && tries(make(&made[count]))) count++;
+    never_again = false;
+    assert_true(count < MOST);
+    OK(aclrtSetCurrentContext(context)); /* a new context is the thread's own */
+    const long full = count_live();
+    OK(make(&made[count]));
+    OK(destroy(made[count]));
+    OK(aclrtSetCurrentContext(context));
+    assert_int_equal(count_live(), full);
+    while (count > 0) OK(destroy(made[--count]));
+    assert_int_equal(count_live(), before);
+}
+
+static void the_table_of_objects_is_full(void **state)
+{
+    (void)state;
+    OK(aclrtSetDevice(0));
+    check_full_table(make_context, aclrtDestroyContext);
+    check_full_table(aclrtCreateStream, aclrtDestroyStream);
+    check_full_table(aclrtCreateEvent, aclrtDestroyEvent);
+    OK(aclrtResetDevice(0));
+}
+
+/* 0, or the line of the first surprise. */
+#define EXPECT(expected, call)                                                                                     \
+    do {                                                                                                           \
+        if ((call) != (expected)) return __LINE__;                                                                 \
+    } while (0)
+
+static int use_no_callbacks(void)
+{
+    const uint64_t self = (uint64_t)pthread_self();
+    int n = 0;
+    EXPECT(ACL_SUCCESS, aclrtSetDevice(0));
+    EXPECT(ACL_ERROR_RT_MEMORY_ALLOCATION, aclrtSubscribeReport(self, NULL));
+    EXPECT(ACL_ERROR_RT_MEMORY_ALLOCATION, aclrtUnSubscribeReport(self, NULL));
+    EXPECT(ACL_ERROR_RT_MEMORY_ALLOCATION, aclrtLaunchCallback(add_one, &n, ACL_CALLBACK_BLOCK, NULL));
+    EXPECT(ACL_ERROR_RT_MEMORY_ALLOCATION, aclrtProcessReport(0));
+    EXPECT(ACL_SUCCESS, aclrtLaunchHostFunc(NULL, add_one, &n));
+    EXPECT(ACL_SUCCESS, aclrtSynchronizeStream(NULL));
+    EXPECT(1, n);
+    return 0;
+}
+
+static int wait_for(pid_t child)
+{
+    int status;
+    if (child <= 0 || waitpid(child, &status, 0) != child || !WIFEXITED(status)) return __LINE__;
+    return WEXITSTATUS(status);
+}
+
+/* The lock of the callbacks is made anew in a child, and can fail to be: callbacks are refused then, all else
+ * works. */
+static void a_child_without_callbacks(void **state)
+{
+    (void)state;
+    OK(aclrtSetDevice(0)); /* so that the parent has made its own */
+    OK(aclrtResetDevice(0));
+    until_refusal = 0;
+    const pid_t child = fork();
+    if (child == 0) {
+        alarm(20);
+        int line = until_refusal < 0 ? use_no_callbacks() : __LINE__;
+        if (line == 0) { /* and a child of its own has them */
+            const pid_t grandchild = fork();
+            if (grandchild == 0) _exit(aclrtProcessReport(0) == ACL_ERROR_RT_THREAD_SUBSCRIBE ? 0 : 1);
+            line = wait_for(grandchild) == 0 ? use_no_callbacks() : __LINE__;
+        }
+        _exit(line);
+    }
+    until_refusal = -1;
+    assert_int_equal(wait_for(child), 0);
+}
+
 #define CONFIG "acl_test_shortage.json"
 
 static void no_memory_for_the_configuration(void **state)
@@ -277,15 +372,19 @@ static void the_host_does_not_say(void **state)
 {
     (void)state;
     size_t available = 7, total = 7;
+    int steps = 0;
     OK(aclrtSetDevice(0));
-    OK(aclrtGetMemInfo(ACL_DDR_MEM, &available, &total));
-    calls_until_fault = 0;
-    aclError status = aclrtGetMemInfo(ACL_DDR_MEM, &available, &total);
-    assert_true(calls_until_fault < 0); /* something was asked for */
-    assert_true(status == ACL_SUCCESS || status == ACL_ERROR_RT_DRV_INTERNAL_ERROR);
-    assert_true((aclGetRecentErrMsg() != NULL) == (status != ACL_SUCCESS));
-    calls_until_fault = -1;
-    OK(aclrtGetMemInfo(ACL_DDR_MEM, &available, &total));
+    for (bool failed = true; failed; steps += failed) {
+        calls_until_fault = steps;
+        aclError status = aclrtGetMemInfo(ACL_DDR_MEM, &available, &total);
+        failed = calls_until_fault < 0;
+        calls_until_fault = -1;
+        assert_true(status == ACL_SUCCESS || (failed && status == ACL_ERROR_RT_DRV_INTERNAL_ERROR));
+        assert_true((aclGetRecentErrMsg() != NULL) == (status != ACL_SUCCESS));
+        if (status == ACL_SUCCESS) assert_true(available > 7 && total >= available);
+        OK(aclrtGetMemInfo(ACL_DDR_MEM, &available, &total));
+    }
+    assert_int_equal(steps, 2);
     OK(aclrtResetDevice(0));
 }
 
@@ -317,6 +416,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_refusal_is_survived),
+        cmocka_unit_test(the_table_of_objects_is_full),
+        cmocka_unit_test(a_child_without_callbacks),
         cmocka_unit_test(no_memory_for_the_configuration),
         cmocka_unit_test(every_step_of_the_configuration),
         cmocka_unit_test(the_host_does_not_say),

@@ -22,7 +22,7 @@ def environment(stand_in=None, **more):
     if stand_in:
         # LD_PRELOAD is split at spaces, the path of libraries is not.
         directory, name = os.path.split(STAND_IN)
-        env.update(LD_PRELOAD=name, LD_LIBRARY_PATH=directory, STAND_IN=stand_in)
+        env.update(LD_PRELOAD=f"{name} {env.get('LD_PRELOAD', '')}", LD_LIBRARY_PATH=directory, STAND_IN=stand_in)
     env.update({name: str(value) for name, value in more.items()})
     return env
 

@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: Apache-2.0
 # How much of the source the tests reach, lines and branches, room by room.
-# needs: gcovr libcmocka-dev libjansson-dev python3-numpy python3-pytest python3-hypothesis
+# needs: libcmocka-dev libjansson-dev python3-numpy python3-pytest python3-hypothesis
 # shellcheck source=tests/trust/common.sh
 source "$(dirname "$0")/common.sh"
 [ $# -eq 0 ] || usage ''

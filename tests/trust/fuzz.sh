@@ -27,18 +27,31 @@ trap 'rm -rf "$TMPDIR"' EXIT
 # The command ends by exit, with memory in use on purpose: command.c asks for leaks in its own way.
 export ASAN_SYMBOLIZER_PATH=${ASAN_SYMBOLIZER_PATH:-$(command -v llvm-symbolizer-14 || true)}
 mkdir -p "$found"
-for target in "${targets[@]}"; do
-    corpus=$PWD/$build/corpus/$target seeds=$PWD/tests/trust/fuzz/corpus/$target log=$PWD/$build/fuzz-$target.log
+
+fuzz() { # fuzz TARGET
+    local target=$1
+    local corpus=$PWD/$build/corpus/$target seeds=$PWD/tests/trust/fuzz/corpus/$target log=$PWD/$build/fuzz-$target.log
+    local options=(-max_total_time="$seconds" -timeout=60 -rss_limit_mb=4096 -len_control=0 -max_len=2000 -print_final_stats=1)
     mkdir -p "$corpus"
-    options=(-max_total_time="$seconds" -timeout=60 -rss_limit_mb=4096 -len_control=0 -max_len=2000 -print_final_stats=1)
     if [ "$target" = reader ]; then options+=(-dict="$PWD/tests/trust/fuzz/reader.dict"); fi
     if ! "$build/fuzz/fuzz_$target" "${options[@]}" -artifact_prefix="$found/$target-" "$corpus" "$seeds" >"$log" 2>&1; then
         grep -vE '^(#|INFO|0x)|^"' "$log" | head -n 60
         fail "$target: the input is in $build/found, all that was said in ${log#"$PWD"/}"
     fi
     awk -v target="$target" '/DONE/ { for (i = 1; i < NF; i++) { if ($i == "cov:") cov = $(i + 1); if ($i == "ft:") ft = $(i + 1) } }
-        /^INFO: Loaded .* PC tables/ { edges += $6 == "" ? 0 : substr($6, 2) }
         /^Done/ { runs = $2; seconds = $5 }
         END { printf "%-8s %9d executions in %4d s, coverage %5d, features %6d\n", target, runs, seconds, cov, ft }' "$log"
+}
+
+# As many at a time as there are processors.
+running=0 status=0
+for target in "${targets[@]}"; do
+    if ((running++ == jobs)); then
+        wait -n || status=1
+        ((running--))
+    fi
+    fuzz "$target" &
 done
+for ((; running > 0; running--)); do wait -n || status=1; done
+[ "$status" -eq 0 ] || exit 1
 say 'no crash, no hang, no leak, no write outside an output'

@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""gcovr's counts, summed room by room, and the least that is accepted. With --open also what nothing reaches."""
+"""gcov's counts, summed room by room, and the least that is accepted. With --open also what nothing reaches."""
+import glob
 import json
+import os
 import subprocess
 import sys
 
@@ -8,20 +10,36 @@ LEAST_LINES, LEAST_BRANCHES = 97.0, 90.0  # of all rooms together
 LEAST_BRANCHES_OF = {"acl": 95.0, "aclnn": 95.0, "problem": 95.0}  # refusals and the runtime: they are made of branches
 
 
-def count(build, *places):
-    """For each file of src/ its lines {number: reached} and branches {(number, index): reached}."""
-    gcovr = ["gcovr", "--root", ".", "--object-directory", build, "--filter", "src/", "--exclude", "src/cuda/", "--json", "-"]
-    report = json.loads(subprocess.check_output([*gcovr, *(places or [build])]))
-    files = {}
-    for file in report["files"]:
-        lines, branches = files.setdefault(file["file"], ({}, {}))
-        for line in file["lines"]:
-            if line.get("gcovr/noncode"):
+def runs_here(notes):
+    """Whether this processor can run the kernel that the compiler's notes are of; all else it can."""
+    return "_avx512_" not in notes or "avx512_vbmi" in open("/proc/cpuinfo", encoding="utf-8").read()
+
+
+def reports(build):
+    """gcov's report on each object: a test may hold some of src/ itself."""
+    found = [n for n in glob.glob(f"{build}/**/*.gcno", recursive=True) if runs_here(n)]
+    command = ["gcov", "--json-format", "--stdout", "--branch-probabilities", *map(os.path.abspath, found)]
+    for line in subprocess.check_output(command, text=True, stderr=subprocess.DEVNULL).splitlines():
+        yield json.loads(line)
+
+
+def count(build):
+    """
+    For each file of src/ its lines {number: reached} and branches {(number, index): reached}. What is compiled several
+    times, for types or processors, is reached if one of the times does so.
+    """
+    files, root = {}, os.getcwd() + "/src/"
+    for report in reports(build):
+        for file in report["files"]:
+            path = os.path.normpath(os.path.join(report["current_working_directory"], file["file"]))
+            if not path.startswith(root):
                 continue
-            number = line["line_number"]
-            lines[number] = lines.get(number, False) or line["count"] > 0
-            for i, branch in enumerate(line["branches"]):
-                branches[number, i] = branches.get((number, i), False) or branch["count"] > 0
+            lines, branches = files.setdefault(os.path.relpath(path), ({}, {}))
+            for line in file["lines"]:
+                number = line["line_number"]
+                lines[number] = lines.get(number, False) or line["count"] > 0
+                for i, branch in enumerate(line["branches"]):
+                    branches[number, i] = branches.get((number, i), False) or branch["count"] > 0
     return files
 
 
@@ -43,7 +61,7 @@ def show_open(file, lines, branches):
 
 
 def main():
-    files = count(*(a for a in sys.argv[1:] if a != "--open"))
+    files = count(sys.argv[1])
     rooms, low = {}, []
     for file, (lines, branches) in sorted(files.items()):
         room = rooms.setdefault(file.split("/")[1], ([], []))
