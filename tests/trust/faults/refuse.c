@@ -1,12 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Put before the system's library with LD_PRELOAD: from main on, call number FAULT_NUMBER of one kind fails as the
- * system might let it fail, once. FAULT_KIND says which calls count:
- *
- *   memory    malloc and its kin
- *   files     open, fopen, stat, fstat, mkostemp, mkdir, fallocate, fchmod, realpath, mmap, write, fsync, close,
- * rename threads   pthread_create short     none: each write takes one byte again     none: every other write is
- * interrupted before it has begun
+ * system might let it fail, once. FAULT_KIND says which calls count. "memory": malloc and its kin. "files": open,
+ * fopen, stat, fstat, mkostemp, mkdir, fallocate, fchmod, realpath, mmap, write, fsync, close and rename. "threads":
+ * pthread_create. "short": none fails, but each write takes one byte. "again": nor here, but every other write is
+ * interrupted before it has begun.
  *
  * A failure writes the name of the call into the file FAULT_LOG. The standard streams are left alone.
  */
@@ -56,8 +54,7 @@ static bool fails(const char *which, const char *call, int error)
     return true;
 }
 
-/* ---- memory; dlsym needs some itself
- * ----------------------------------------------------------------------------- */
+/* ---- memory; dlsym needs some itself --------------------------------------------------------------------- */
 
 void *__libc_malloc(size_t size);
 void *__libc_calloc(size_t count, size_t size);
@@ -91,8 +88,7 @@ int posix_memalign(void **block, size_t alignment, size_t size)
     return made ? 0 : ENOMEM;
 }
 
-/* ---- files
- * ------------------------------------------------------------------------------------------------------- */
+/* ---- files ----------------------------------------------------------------------------------------------- */
 
 /* The system's function `name`, of a pointer type. */
 #define REAL(type, name, variable)                                                                                 \
@@ -196,8 +192,7 @@ int rename(const char *from, const char *to)
     return fails("files", "rename", EIO) ? -1 : renameat(AT_FDCWD, from, AT_FDCWD, to);
 }
 
-/* ---- threads
- * ----------------------------------------------------------------------------------------------------- */
+/* ---- threads --------------------------------------------------------------------------------------------- */
 
 int pthread_create(pthread_t *thread, const pthread_attr_t *attributes, void *(*start)(void *), void *user)
 {

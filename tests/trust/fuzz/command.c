@@ -36,8 +36,7 @@ int __lsan_is_turned_off(void)
     return child; /* at exit: it asks itself, now and then */
 }
 
-/* ---- what a child covers ---------------------------------------------------------------------------------------
- */
+/* ---- what a child covers --------------------------------------------------------------------------------- */
 
 enum { COUNTERS = 1 << 18 };
 __attribute__((section("__libfuzzer_extra_counters"), aligned(4096))) static uint8_t shared[COUNTERS];
@@ -58,8 +57,7 @@ static void leave(int status, void *check_leaks)
     _exit(status);
 }
 
-/* ---- work that is right to do, but too long for here ------------------------------------------------------------
- */
+/* ---- work that is right to do, but too long for here ----------------------------------------------------- */
 
 static void limit(double work)
 {
@@ -108,8 +106,7 @@ floyd_status __wrap_floyd_backward(const floyd_backward_args *args, const floyd_
     return __real_floyd_backward(args, options, workspace, bytes);
 }
 
-/* ---- a command line --------------------------------------------------------------------------------------------
- */
+/* ---- a command line -------------------------------------------------------------------------------------- */
 
 enum { MOST_WORDS = 12, LONGEST = 40 };
 
@@ -207,8 +204,7 @@ static void make_line(line *l, input *in)
     for (int i = 0; i < count; i++) add_word(l, in);
 }
 
-/* ---- a run -----------------------------------------------------------------------------------------------------
- */
+/* ---- a run ----------------------------------------------------------------------------------------------- */
 
 static int out = -1, err = -1; /* what a child prints */
 
