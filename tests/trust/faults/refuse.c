@@ -2,9 +2,9 @@
 /*
  * Put before the system's library with LD_PRELOAD: from main on, call number FAULT_NUMBER of one kind fails as the
  * system might let it fail, once. FAULT_KIND says which calls count. "memory": malloc and its kin. "files": open,
- * fopen, stat, fstat, mkostemp, mkdir, fallocate, fchmod, realpath, mmap, write, fsync, close and rename. "threads":
- * pthread_create. "short": none fails, but each write takes one byte. "again": nor here, but every other write is
- * interrupted before it has begun.
+ * fopen, stat, fstat, mkostemp, mkdir, fallocate, fchmod, realpath, mmap, write, fsync, close and rename.
+ * "threads": pthread_create. "short": none fails, but each write takes one byte. "again": nor here, but every other
+ * write is interrupted before it has begun.
  *
  * A failure writes the name of the call into the file FAULT_LOG. The standard streams are left alone.
  */

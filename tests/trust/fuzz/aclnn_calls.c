@@ -134,8 +134,7 @@ aclnnStatus call_phase_two(bool gradient, void *workspace, uint64_t bytes, aclOp
                     : aclnnFusedFloydAttention(workspace, bytes, executor, stream);
 }
 
-/* ---- between the surface and the library, by the linker -------------------------------------------------------
- */
+/* ---- between the surface and the library, by the linker -------------------------------------------------- */
 
 bool computing;
 

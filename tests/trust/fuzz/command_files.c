@@ -67,8 +67,7 @@ static void write_npy(const char *directory, int i)
     MUST(fclose(file) == 0);
 }
 
-/* ---- files that a run may write over ---------------------------------------------------------------------------
- */
+/* ---- files that a run may write over --------------------------------------------------------------------- */
 
 enum { LARGEST = 4096 };
 

@@ -15,8 +15,7 @@
 #include <stdarg.h>
 #include <string.h>
 
-/* ---- memory that can be taken back from a reader that will not return ------------------------------------------
- */
+/* ---- memory that can be taken back from a reader that will not return ------------------------------------ */
 
 typedef struct held {
     struct held *next, *previous;
@@ -65,8 +64,7 @@ int __wrap_vasprintf(char **result, const char *format, va_list arguments)
     return length;
 }
 
-/* ---- the way out -----------------------------------------------------------------------------------------------
- */
+/* ---- the way out ----------------------------------------------------------------------------------------- */
 
 static jmp_buf way_out;
 static char message[1 << 16];
@@ -118,8 +116,7 @@ static void must_be_a_refusal(int status)
     MUST(message_bytes == sizeof message || message[message_bytes - 1] == '\n');
 }
 
-/* ---- a file that was taken -------------------------------------------------------------------------------------
- */
+/* ---- a file that was taken ------------------------------------------------------------------------------- */
 
 /* Reads every element, where the strides say that it is. */
 static void touch(const array *a)
