@@ -23,8 +23,5 @@ set_target_properties(floydattn_acl PROPERTIES
   LINK_DEPENDS ${CMAKE_CURRENT_SOURCE_DIR}/acl/floydattn_acl.map)
 target_link_libraries(floydattn_acl PRIVATE floydattn_shared Threads::Threads)
 # Streams run the library's code on their own threads: it must not be unmapped under them.
-target_link_options(floydattn_acl PRIVATE -Wl,-z,nodelete
+target_link_options(floydattn_acl PRIVATE -Wl,-z,nodelete ${no_undefined}
   -Wl,--version-script=${CMAKE_CURRENT_SOURCE_DIR}/acl/floydattn_acl.map)
-if(NOT FLOYDATTN_SANITIZE)
-  target_link_options(floydattn_acl PRIVATE -Wl,--no-undefined)
-endif()
