@@ -56,9 +56,10 @@ void acl_callback_fork(acl_fork_phase phase)
 {
     if (phase == ACL_FORK_BEFORE) {
         lock_calls();
-    } else if (phase == ACL_FORK_PARENT) {
-        if (usable) unlock_calls();
-    } else {
+        return;
+    }
+    if (usable) unlock_calls();
+    if (phase == ACL_FORK_CHILD) {
         subscriptions = NULL;
         posted = NULL;
         make_monitor();
