@@ -26,8 +26,9 @@ static char *head_data(const floyd_problem *p, const floyd_tensor *tensor, int64
 floyd_view floyd_view_of(const floyd_problem *p, floyd_role role, int64_t head, int slab_axis, int64_t slab,
                          int row_axis, int64_t row)
 {
+    static char nothing; /* for an empty tensor: C lets nobody add even 0 to NULL */
     const floyd_tensor *tensor = &p->tensor[role];
-    if (floyd_tensor_empty(tensor)) return (floyd_view){.dtype = tensor->dtype};
+    if (floyd_tensor_empty(tensor)) return (floyd_view){.data = &nothing, .dtype = tensor->dtype};
     const int64_t at = slab * tensor->stride[slab_axis] + row * tensor->stride[row_axis];
     return (floyd_view){head_data(p, tensor, head) + at * (int64_t)floyd_dtype_size(tensor->dtype), tensor->dtype,
                         tensor->stride[slab_axis], tensor->stride[row_axis], tensor->stride[4]};

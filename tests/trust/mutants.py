@@ -137,11 +137,14 @@ class Worker:
         self.running = None
 
     def prepare(self):
-        """The tree as it stands here, with as few files touched as can be."""
+        """The tree as it stands here, with as few files touched as can be, built: of programs not yet there ctest tells little."""
         for name in subprocess.check_output(["git", "ls-files", "-z", "-co", "--exclude-standard"], text=True).split("\0")[:-1]:
             if os.path.isfile(name):
                 write_if_different(os.path.join(self.tree, name), open(name, "rb").read())
         subprocess.run(["cmake", "-S", self.tree, "-B", self.build, *CONFIGURE], check=True, stdout=subprocess.DEVNULL)
+        problem = self.compile([])
+        if problem:
+            fail(f"the source as it is does not compile\n{problem}")
 
     def compile(self, targets):
         """What the compiler complains of, or nothing."""
