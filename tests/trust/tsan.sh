@@ -4,7 +4,8 @@
 # shellcheck source=tests/trust/common.sh
 source "$(dirname "$0")/common.sh"
 configure -DFLOYDATTN_SANITIZE=thread -DCMAKE_BUILD_TYPE=Debug -DCMAKE_{C,CXX}_FLAGS=-O2 -DFLOYDATTN_CUDA=OFF
-compile --target all
-run_tests -R '^(acl_|aclnn\.(threads|races|fork|phase_two|environment|cpp|shortage|example_)|native\.(concurrency|races|fork|signals|progress|parallel|threads_fail|split|sizes)$|examples\.)' \
-    -LE 'slow|long' "$@"
+compile --target tests/{native,acl,aclnn}/all examples/all
+threaded='^(acl_|examples\.|aclnn\.(threads|races|fork|phase_two|environment|cpp|shortage|example_)'
+threaded+='|native\.(concurrency|races|fork|signals|progress|parallel|threads_fail|split|sizes|masks|layouts|empty|scores|dropout)$)'
+run_tests -R "$threaded" -LE 'slow|long' "$@"
 say 'no data race, no lock in the wrong order, nothing lost'
