@@ -28,8 +28,9 @@ def environment(stand_in=None, **more):
 
 
 def default_signals():
-    """What started the tests may have left interrupts ignored."""
-    signal.signal(signal.SIGINT, signal.SIG_DFL)
+    """What started the tests may have left interrupts ignored: nohup, or a shell's &."""
+    for number in (signal.SIGHUP, signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.SIG_DFL)
 
 
 def floydattn(*arguments, stand_in=None, env=None, **options):

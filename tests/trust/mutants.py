@@ -134,6 +134,7 @@ def lacking(file):
 class Worker:
     def __init__(self, directory):
         self.tree, self.build = os.path.join(directory, "tree"), os.path.join(directory, "build")
+        self.said = os.path.join(directory, "said")  # by the test that ran last
         self.running = None
 
     def prepare(self):
@@ -159,9 +160,10 @@ class Worker:
         environment = {**ENVIRONMENT, **test.environment}
         if expression:
             environment["PYTEST_ADDOPTS"] += f" -k '{expression}'"
-        process = subprocess.Popen(test.command, cwd=test.directory, env=environment, start_new_session=True,
-                                   stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
-                                   preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_CORE, (0, 0)))
+        with open(self.said, "wb") as said:
+            process = subprocess.Popen(test.command, cwd=test.directory, env=environment, start_new_session=True,
+                                       stdin=subprocess.DEVNULL, stdout=said, stderr=subprocess.STDOUT,
+                                       preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_CORE, (0, 0)))
         self.running = process
         try:
             status = process.wait(timeout=limit)
@@ -205,7 +207,8 @@ class Worker:
             started = time.monotonic()
             why = self.run(test, test.limit, expression)
             if why:
-                raise RuntimeError(f"on the source as it is {test.name} fails: {why}")
+                said = open(self.said, encoding="utf-8", errors="replace").read()
+                raise RuntimeError(f"on the source as it is {test.name} fails: {why}\n{said[-3000:]}")
             found.limits[test.name, expression] = min(test.limit, 30 + 10 * (time.monotonic() - started))
 
     def hunt(self, mutant, tests, found, brief):
