@@ -45,7 +45,7 @@ def start(*arguments, stand_in=None, env=None, **options):
     options.setdefault("stderr", subprocess.PIPE)
     return subprocess.Popen(
         [COMMAND, *map(str, arguments)], env=environment(stand_in, **(env or {})), text=True,
-        preexec_fn=default_signals, **options)  # fmt: skip
+        preexec_fn=options.pop("preexec_fn", default_signals), **options)  # fmt: skip
 
 
 def succeed(*arguments, **options):

@@ -148,11 +148,8 @@ def test_interrupt_without_files(tmp_path, command):
 def test_ignored_hangups_stay_ignored(problem, out, tmp_path):
     """As under nohup."""
     called = tmp_path / "called"
-    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
-    try:
-        process = start("forward", problem, "-o", out, stand_in="slow", env={"STAND_IN_CALLED": called})
-    finally:
-        signal.signal(signal.SIGHUP, before)
+    ignore = lambda: signal.signal(signal.SIGHUP, signal.SIG_IGN)  # noqa: E731
+    process = start("forward", problem, "-o", out, stand_in="slow", env={"STAND_IN_CALLED": called}, preexec_fn=ignore)
     wait_for(called)
     process.send_signal(signal.SIGHUP)
     assert process.wait(timeout=30) == 0 and out.exists()
