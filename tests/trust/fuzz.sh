@@ -6,7 +6,7 @@
 # SECONDS, 30 if not given, are for each target: native, aclnn, reader, command. An input that breaks something stays
 # in build-fuzz/found/, and "build-fuzz/fuzz/fuzz_TARGET FILE" shows it again. New inputs of interest are gathered in
 # build-fuzz/corpus/; the smallest set that covers as much goes into tests/trust/fuzz/corpus with
-# "build-fuzz/fuzz/fuzz_TARGET -merge=1 NEW_DIRECTORY build-fuzz/corpus/TARGET".
+# "build-fuzz/fuzz/fuzz_TARGET -use_counters=0 -merge=1 NEW_DIRECTORY build-fuzz/corpus/TARGET".
 # shellcheck source=tests/trust/common.sh
 source "$(dirname "$0")/common.sh"
 seconds=${1:-30}
