@@ -12,7 +12,7 @@ LEAST_BRANCHES_OF = {"acl": 95.0, "aclnn": 95.0, "problem": 95.0}  # refusals an
 
 def runs_here(notes):
     """Whether this processor can run the kernel that the compiler's notes are of; all else it can."""
-    return "_avx512_" not in notes or "avx512_vbmi" in open("/proc/cpuinfo", encoding="utf-8").read()
+    return "_avx512_" not in notes or "avx512vbmi" in open("/proc/cpuinfo", encoding="utf-8").read()
 
 
 def reports(build):
