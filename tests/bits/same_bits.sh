@@ -7,34 +7,46 @@ set -euo pipefail
 kept=$(dirname "$0")/floyd_bits.txt
 scratch=$(mktemp -d)
 trap 'rm -rf "$scratch"' EXIT
-compared=
+declare -A processes=() # the runs under way, and what is said of each afterwards
 
 fail() {
     printf 'FAILED: %s\n' "$*" >&2
     exit 1
 }
 
-under() { # under ISA COMMAND...
-    local isa=$1 who
-    shift
-    who="$1 under $isa"
+under() { # under OUT ISA COMMAND...: OUT is where its output stays
+    local out=$1 isa=$2 who="$3 under $2"
+    shift 2
     [ $# -eq 1 ] || who="${*: -1} by $who"
-    FLOYDATTN_ISA=$isa "$@" >"$scratch/all" || fail "$who"
-    read -r first <"$scratch/all" || fail "$who printed nothing"
+    FLOYDATTN_ISA=$isa "$@" >"$out" || fail "$who"
+    read -r first <"$out" || fail "$who printed nothing"
     [ "$first" = "isa $isa" ] || fail "$who says: $first"
-    tail -n +2 "$scratch/all" >"$scratch/lines"
-    printf '%5d problems: %s\n' "$(wc -l <"$scratch/lines")" "$who"
-    compared=1
-    diff "$kept" "$scratch/lines" >"$scratch/differences" && return
-    head -n 20 "$scratch/differences"
+    if diff "$kept" <(tail -n +2 "$out") >"$out.differences"; then
+        printf '%5d problems: %s\n' "$(($(wc -l <"$out") - 1))" "$who"
+        return
+    fi
+    head -n 20 "$out.differences"
     fail "$who (>) differs from $kept (<); where bits are meant to change:" \
         "./run test bits --update, and a line in CHANGELOG.md"
 }
 
-each_isa() { # each_isa COMMAND...
+wait_for_one() {
+    local process status=0
+    wait -n -p process "${!processes[@]}" || status=$?
+    unset "processes[$process]"
+    [ "$status" -eq 0 ] || failed=1
+}
+
+failed='' runs=0
+each_isa() { # each_isa COMMAND...: as many runs at a time as there are processors
     "$@" isas >"$scratch/isas" || fail "$* isas"
     [ -s "$scratch/isas" ] || fail "$* knows no kernel that runs here and fuses"
-    while read -r isa <&3; do under "$isa" "$@"; done 3<"$scratch/isas"
+    while read -r isa <&3; do
+        [ ${#processes[@]} -lt "$(nproc)" ] || wait_for_one
+        runs=$((runs + 1))
+        under "$scratch/$runs" "$isa" "$@" &
+        processes[$!]=1
+    done 3<"$scratch/isas"
 }
 
 command=()
@@ -46,4 +58,6 @@ for word in "$@" --; do
         command=()
     fi
 done
-[ -n "$compared" ] || fail 'usage: same_bits.sh COMMAND... [-- COMMAND...]...'
+while [ ${#processes[@]} -gt 0 ]; do wait_for_one; done
+[ "$runs" -gt 0 ] || fail 'usage: same_bits.sh COMMAND... [-- COMMAND...]...'
+[ -z "$failed" ]

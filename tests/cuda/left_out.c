@@ -43,6 +43,7 @@ static const struct {
     {"corners", "test_no_gradient", EVERYWHERE, "the CPU's workspace"},
     {"corners", "test_absurd_sizes", EVERYWHERE, "the CPU's plan"},
     {"corners", "test_default_threads_grow", EVERYWHERE, "the CPU's threads"},
+    {"sizes", "test_many_tiles_of_both", IN_EMULATOR, "slow"},
     {"bits", "test_threads", EVERYWHERE, "the CPU's threads"},
     {"bits", "test_layouts", EVERYWHERE, "the layout chooses between kernels"},
     {"bits", "test_repeats", IN_EMULATOR, "slow"},

@@ -74,15 +74,21 @@ static void test_many_tiles(void **state)
         check_size(805, 2, 3, 2, i);
         check_size(2, 780, 3, 4, i);
         check_size(2, 3, 1600, 4, i);
-        check_size(1, 780, 1600, 1, i);
     }
+}
+
+static void test_many_tiles_of_both(void **state)
+{
+    (void)state;
+    for (int i = 0; i < 3; i++) check_size(1, 780, 1600, 1, i);
 }
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_n),         cmocka_unit_test(test_m),
-                                       cmocka_unit_test(test_k),         cmocka_unit_test(test_d),
-                                       cmocka_unit_test(test_together),  cmocka_unit_test(test_all),
-                                       cmocka_unit_test(test_many_tiles)};
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_n),          cmocka_unit_test(test_m),
+        cmocka_unit_test(test_k),          cmocka_unit_test(test_d),
+        cmocka_unit_test(test_together),   cmocka_unit_test(test_all),
+        cmocka_unit_test(test_many_tiles), cmocka_unit_test(test_many_tiles_of_both)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

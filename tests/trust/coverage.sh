@@ -17,7 +17,8 @@ gcc -shared -fPIC -O1 -Wall -Wextra tests/trust/coverage/leave.c -o "$build/leav
 # Threads count together, so counters are atomic; on one processor, which every ctest below keeps to, that costs least.
 # More optimization would put branches on lines that have none.
 configure -DCMAKE_BUILD_TYPE=Debug -DFLOYDATTN_CUDA=OFF -DCMAKE_C_FLAGS='-Og --coverage -fprofile-update=atomic' -DCMAKE_CXX_FLAGS=-O1 \
-    -DCMAKE_{EXE,SHARED}_LINKER_FLAGS="--coverage $PWD/$build/joins.o"
+    -DCMAKE_{EXE,SHARED}_LINKER_FLAGS="--coverage $PWD/$build/joins.o" \
+    -DFLOYDATTN_{REFERENCE,SUPPORT}_OPTIONS='-O2;-fno-profile-arcs;-fno-test-coverage'
 cmake --build "$build" --parallel "$jobs" --target floydattn_cli tests/{kernel,native,acl,aclnn,cli}/all |
     grep -Ev '^(\[[0-9]+/[0-9]+\]|ninja: )' || [ "${PIPESTATUS[0]}" -eq 0 ]
 find "$build" -name '*.gcda' -delete
