@@ -15,19 +15,20 @@ typedef floyd_reference ref;
 
 void (*floyd_reference_no_memory)(void) = abort;
 
-static const double *pair_nm(const ref *p, const double *t, int64_t b, int64_t h, int64_t n, int64_t m)
+/* Where the vectors of the pairs (n,m), (n,k) and (k,m) begin. */
+static int64_t at_nm(const ref *p, int64_t b, int64_t h, int64_t n, int64_t m)
 {
-    return t + (((b * p->H + h) * p->N + n) * p->M + m) * p->D;
+    return (((b * p->H + h) * p->N + n) * p->M + m) * p->D;
 }
 
-static const double *pair_nk(const ref *p, const double *t, int64_t b, int64_t h, int64_t n, int64_t k)
+static int64_t at_nk(const ref *p, int64_t b, int64_t h, int64_t n, int64_t k)
 {
-    return t + (((b * p->H + h) * p->N + n) * p->K + k) * p->D;
+    return (((b * p->H + h) * p->N + n) * p->K + k) * p->D;
 }
 
-static const double *pair_km(const ref *p, const double *t, int64_t b, int64_t h, int64_t k, int64_t m)
+static int64_t at_km(const ref *p, int64_t b, int64_t h, int64_t k, int64_t m)
 {
-    return t + (((b * p->H + h) * p->K + k) * p->M + m) * p->D;
+    return (((b * p->H + h) * p->K + k) * p->M + m) * p->D;
 }
 
 static double stored(const ref *p, const double *t, int64_t b, int64_t h, int64_t n, int64_t m)
@@ -52,6 +53,11 @@ static double dot(const double *a, const double *b, int64_t length)
     return total;
 }
 
+static void clear(double *values, int64_t count)
+{
+    for (int64_t i = 0; values && i < count; i++) values[i] = 0;
+}
+
 static void add_scaled(double *to, double factor, const double *from, int64_t length)
 {
     for (int64_t d = 0; d < length; d++) to[d] += factor * from[d];
@@ -60,8 +66,8 @@ static void add_scaled(double *to, double factor, const double *from, int64_t le
 /* S before anything else is done to it. */
 static double plain_score(const ref *p, int64_t b, int64_t h, int64_t n, int64_t m, int64_t k)
 {
-    const double *q = pair_nm(p, p->q, b, h, n, m);
-    return p->scale * (dot(q, pair_nk(p, p->k1, b, h, n, k), p->D) + dot(q, pair_km(p, p->k2, b, h, k, m), p->D));
+    const double *q = p->q + at_nm(p, b, h, n, m);
+    return p->scale * (dot(q, p->k1 + at_nk(p, b, h, n, k), p->D) + dot(q, p->k2 + at_km(p, b, h, k, m), p->D));
 }
 
 static double mask_fill(const ref *p)
@@ -124,11 +130,11 @@ void floyd_reference_row(const floyd_reference *p, int64_t b, int64_t h, int64_t
     const double top = largest(s, p->K);
     double total = 0;
     for (int64_t k = 0; k < p->K; k++) total += exp(s[k] - top);
-    for (int64_t d = 0; y && d < p->D; d++) y[d] = 0;
+    clear(y, p->D);
     for (int64_t k = 0; y && k < p->K; k++) {
         const double weight = exp(s[k] - top) / total * kept(p, b, h, n, m, k);
-        add_scaled(y, weight, pair_nk(p, p->v1, b, h, n, k), p->D);
-        add_scaled(y, weight, pair_km(p, p->v2, b, h, k, m), p->D);
+        add_scaled(y, weight, p->v1 + at_nk(p, b, h, n, k), p->D);
+        add_scaled(y, weight, p->v2 + at_km(p, b, h, k, m), p->D);
     }
     free(s);
     if (max) *max = top;
@@ -143,10 +149,10 @@ floyd_reference_position floyd_reference_at(const floyd_reference *p, int64_t b,
     floyd_reference_position x = {.kept = kept(p, b, h, n, m, k), .slope = cap_slope(p, b, h, n, m, k)};
     if (!is_masked || row_is_masked) x.weight = exp(score(p, b, h, n, m, k) - top) / stored(p, p->sum, b, h, n, m);
     if (!is_masked || (row_is_masked && !p->zero_grad)) {
-        const double *dy = pair_nm(p, p->dy, b, h, n, m);
+        const double *dy = p->dy + at_nm(p, b, h, n, m);
         const double dp =
-            x.kept * (dot(dy, pair_nk(p, p->v1, b, h, n, k), p->D) + dot(dy, pair_km(p, p->v2, b, h, k, m), p->D));
-        x.dbias = x.weight * (dp - dot(dy, pair_nm(p, p->y, b, h, n, m), p->D));
+            x.kept * (dot(dy, p->v1 + at_nk(p, b, h, n, k), p->D) + dot(dy, p->v2 + at_km(p, b, h, k, m), p->D));
+        x.dbias = x.weight * (dp - dot(dy, p->y + at_nm(p, b, h, n, m), p->D));
         x.dscore = x.dbias * x.slope * p->scale;
     }
     return x;
@@ -154,11 +160,11 @@ floyd_reference_position floyd_reference_at(const floyd_reference *p, int64_t b,
 
 void floyd_reference_dq(const floyd_reference *p, int64_t b, int64_t h, int64_t n, int64_t m, double *dq)
 {
-    for (int64_t d = 0; d < p->D; d++) dq[d] = 0;
+    clear(dq, p->D);
     for (int64_t k = 0; k < p->K; k++) {
         const double ds = floyd_reference_at(p, b, h, n, m, k).dscore;
-        add_scaled(dq, ds, pair_nk(p, p->k1, b, h, n, k), p->D);
-        add_scaled(dq, ds, pair_km(p, p->k2, b, h, k, m), p->D);
+        add_scaled(dq, ds, p->k1 + at_nk(p, b, h, n, k), p->D);
+        add_scaled(dq, ds, p->k2 + at_km(p, b, h, k, m), p->D);
     }
 }
 
@@ -166,27 +172,23 @@ void floyd_reference_dq(const floyd_reference *p, int64_t b, int64_t h, int64_t 
 static void add_edge(const ref *p, int64_t b, int64_t h, int64_t n, int64_t m, int64_t k, double *dk, double *dv)
 {
     const floyd_reference_position x = floyd_reference_at(p, b, h, n, m, k);
-    if (dk) add_scaled(dk, x.dscore, pair_nm(p, p->q, b, h, n, m), p->D);
-    if (dv) add_scaled(dv, x.weight * x.kept, pair_nm(p, p->dy, b, h, n, m), p->D);
-}
-
-static void clear_edge(double *dk, double *dv, int64_t length)
-{
-    for (int64_t d = 0; dk && d < length; d++) dk[d] = 0;
-    for (int64_t d = 0; dv && d < length; d++) dv[d] = 0;
+    if (dk) add_scaled(dk, x.dscore, p->q + at_nm(p, b, h, n, m), p->D);
+    if (dv) add_scaled(dv, x.weight * x.kept, p->dy + at_nm(p, b, h, n, m), p->D);
 }
 
 void floyd_reference_dk1_dv1(const floyd_reference *p, int64_t b, int64_t h, int64_t n, int64_t k, double *dk1,
                              double *dv1)
 {
-    clear_edge(dk1, dv1, p->D);
+    clear(dk1, p->D);
+    clear(dv1, p->D);
     for (int64_t m = 0; m < p->M; m++) add_edge(p, b, h, n, m, k, dk1, dv1);
 }
 
 void floyd_reference_dk2_dv2(const floyd_reference *p, int64_t b, int64_t h, int64_t k, int64_t m, double *dk2,
                              double *dv2)
 {
-    clear_edge(dk2, dv2, p->D);
+    clear(dk2, p->D);
+    clear(dv2, p->D);
     for (int64_t n = 0; n < p->N; n++) add_edge(p, b, h, n, m, k, dk2, dv2);
 }
 
@@ -200,31 +202,33 @@ void floyd_reference_forward(const floyd_reference *p, double *y, double *max, d
     }
 }
 
-/* The part of one head; the offsets are those of the head's first vectors. */
-static void backward_head(const ref *p, int64_t b, int64_t h, double *dq, double *dk1, double *dv1, double *dk2,
-                          double *dv2)
+/* What the position (n,m,k) adds to every gradient that is not NULL. */
+static void add_position(const ref *p, int64_t b, int64_t h, int64_t n, int64_t m, int64_t k, double *dq,
+                         double *dk1, double *dv1, double *dk2, double *dv2)
 {
-    const int64_t head = b * p->H + h, D = p->D;
-    for (int64_t n = 0; dq && n < p->N; n++)
-        for (int64_t m = 0; m < p->M; m++)
-            floyd_reference_dq(p, b, h, n, m, dq + ((head * p->N + n) * p->M + m) * D);
-    for (int64_t n = 0; (dk1 || dv1) && n < p->N; n++)
-        for (int64_t k = 0; k < p->K; k++) {
-            const int64_t at = ((head * p->N + n) * p->K + k) * D;
-            floyd_reference_dk1_dv1(p, b, h, n, k, dk1 ? dk1 + at : NULL, dv1 ? dv1 + at : NULL);
-        }
-    for (int64_t k = 0; (dk2 || dv2) && k < p->K; k++)
-        for (int64_t m = 0; m < p->M; m++) {
-            const int64_t at = ((head * p->K + k) * p->M + m) * D;
-            floyd_reference_dk2_dv2(p, b, h, k, m, dk2 ? dk2 + at : NULL, dv2 ? dv2 + at : NULL);
-        }
+    const int64_t nm = at_nm(p, b, h, n, m), nk = at_nk(p, b, h, n, k), km = at_km(p, b, h, k, m), D = p->D;
+    const floyd_reference_position x = floyd_reference_at(p, b, h, n, m, k);
+    if (dq) add_scaled(dq + nm, x.dscore, p->k1 + nk, D);
+    if (dq) add_scaled(dq + nm, x.dscore, p->k2 + km, D);
+    if (dk1) add_scaled(dk1 + nk, x.dscore, p->q + nm, D);
+    if (dk2) add_scaled(dk2 + km, x.dscore, p->q + nm, D);
+    if (dv1) add_scaled(dv1 + nk, x.weight * x.kept, p->dy + nm, D);
+    if (dv2) add_scaled(dv2 + km, x.weight * x.kept, p->dy + nm, D);
 }
 
 void floyd_reference_backward(const floyd_reference *p, double *dq, double *dk1, double *dv1, double *dk2,
                               double *dv2)
 {
-    for (int64_t b = 0; b < p->B; b++)
-        for (int64_t h = 0; h < p->H; h++) backward_head(p, b, h, dq, dk1, dv1, dk2, dv2);
+    const int64_t heads = p->B * p->H, K = p->K, M = p->M, N = p->N;
+    clear(dq, heads * N * M * p->D);
+    clear(dk1, heads * N * K * p->D);
+    clear(dv1, heads * N * K * p->D);
+    clear(dk2, heads * K * M * p->D);
+    clear(dv2, heads * K * M * p->D);
+    for (int64_t i = 0; i < heads * N * M * K; i++) {
+        const int64_t k = i % K, m = i / K % M, n = i / (K * M) % N, head = i / (K * M * N);
+        add_position(p, head / p->H, head % p->H, n, m, k, dq, dk1, dv1, dk2, dv2);
+    }
 }
 
 void floyd_reference_dbias(const floyd_reference *p, const int64_t size[5], double *dbias)
@@ -234,7 +238,7 @@ void floyd_reference_dbias(const floyd_reference *p, const int64_t size[5], doub
         stride[a] = size[a] == 1 ? 0 : count;
         count *= size[a];
     }
-    for (int64_t i = 0; i < count; i++) dbias[i] = 0;
+    clear(dbias, count);
     const int64_t K = p->K, M = p->M, N = p->N, H = p->H;
     for (int64_t i = 0; i < p->B * H * N * M * K; i++) {
         const int64_t k = i % K, m = i / K % M, n = i / (K * M) % N, h = i / (K * M * N) % H,

@@ -70,6 +70,8 @@ static golden golden_new(const problem *p, unsigned inputs)
     g.tiny = (f64 ? DBL_MIN : (double)FLT_MIN) / (16 * g.unit);
     g.gradual = 64 * (double)(s->N + s->M + s->K + s->D) * (f64 ? 0x1p-1074 : 0x1p-150);
     g.size = zeros(s->K);
+    g.position = calloc((size_t)s->K + 1, sizeof *g.position);
+    if (!g.position) abort();
     set_reference(&g.ref, s);
     load_mask(&g, p);
     for (enum role r = T_Q; r < ROLES; r++)
@@ -90,6 +92,7 @@ void golden_free(golden *g)
         free(g->terms[r]);
     }
     free(g->mask);
+    free(g->position);
     free(g->size);
 }
 
@@ -129,11 +132,6 @@ static int is_hidden(const golden *g, const place *at, int64_t k)
     return is_masked(g, at, k) || bias_at(g, at, k) == -INFINITY;
 }
 
-static floyd_reference_position position(const golden *g, const place *at, int64_t k)
-{
-    return floyd_reference_at(&g->ref, at->b, at->h, at->n, at->m, k);
-}
-
 static double size_of_dot(const double *a, int64_t i, const double *b, int64_t j, int64_t D)
 {
     double total = 0;
@@ -146,7 +144,7 @@ static void add_sizes(double *to, int64_t i, double factor, const double *from, 
     for (int64_t d = 0; d < D; d++) to[i * D + d] += factor * fabs(from[j * D + d]);
 }
 
-/* A of check.h, and the row's sizes. */
+/* A of check.h, and what golden holds of the row. */
 static double row_reach(golden *g, const place *at)
 {
     const double fill = g->ref.mask_fill != 0 ? g->ref.mask_fill : -(double)FLT_MAX;
@@ -155,7 +153,8 @@ static double row_reach(golden *g, const place *at)
         const double terms = size_of_dot(g->ref.q, at->nm, g->ref.k1, at->first_nk + k, g->ref.D) +
                              size_of_dot(g->ref.q, at->nm, g->ref.k2, at->first_km + k * g->ref.M, g->ref.D);
         g->size[k] = fabs(g->ref.scale) * terms;
-        if (position(g, at, k).weight == 0) continue;
+        g->position[k] = floyd_reference_at(&g->ref, at->b, at->h, at->n, at->m, k);
+        if (g->position[k].weight == 0) continue;
         const double own = is_masked(g, at, k) ? fill - g->ref.max[at->nm] : g->size[k] + fabs(bias_at(g, at, k));
         reach = fmax(reach, fabs(own));
     }
@@ -168,7 +167,7 @@ static void forward_row_terms(golden *g, const place *at)
     g->terms[T_MAX][at->nm] = factor;
     g->terms[T_SUM][at->nm] = factor * g->value[T_SUM][at->nm];
     for (int64_t k = 0; k < g->ref.K; k++) {
-        const floyd_reference_position x = position(g, at, k);
+        const floyd_reference_position x = g->position[k];
         if (x.weight == 0 && is_hidden(g, at, k)) continue;
         const double share = (factor * x.weight + g->tiny) * x.kept;
         add_sizes(g->terms[T_Y], at->nm, share, g->ref.v1, at->first_nk + k, g->ref.D);
@@ -208,7 +207,7 @@ static void backward_row_terms(golden *g, const place *at)
     const double factor = 4 + row_reach(g, at), delta = size_of_dot(r->dy, at->nm, r->y, at->nm, r->D);
     for (int64_t k = 0; k < r->K; k++) {
         const int64_t nk = at->first_nk + k, km = at->first_km + k * r->M;
-        const floyd_reference_position x = position(g, at, k);
+        const floyd_reference_position x = g->position[k];
         if (x.weight == 0 && is_hidden(g, at, k)) continue;
         const double sums =
             x.kept * (size_of_dot(r->dy, at->nm, r->v1, nk, r->D) + size_of_dot(r->dy, at->nm, r->v2, km, r->D));

@@ -12,10 +12,11 @@ typedef struct golden {
     double *value[ROLES], *terms[ROLES];
     uint8_t *mask;
     int64_t dbias_stride[5];
-    double *size;   /* of the score's terms at each pivot of one row: |scale| sum(|Q K1| + |Q K2|) */
-    double unit;    /* unit roundoff u */
-    double tiny;    /* what a weight may lose by underflow, over 16 u */
-    double gradual; /* what denormal intermediate results may lose */
+    floyd_reference_position *position; /* at each pivot of one row */
+    double *size;                       /* of the score's terms there: |scale| sum(|Q K1| + |Q K2|) */
+    double unit;                        /* unit roundoff u */
+    double tiny;                        /* what a weight may lose by underflow, over 16 u */
+    double gradual;                     /* what denormal intermediate results may lose */
 } golden;
 
 golden golden_forward(const problem *p);
