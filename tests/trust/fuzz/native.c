@@ -18,7 +18,7 @@ static void must_be_explained(floyd_status status)
 /* What the query has accepted is what the header says. */
 static void must_be_allowed(const call *c)
 {
-    MUST(!c->overflows);
+    MUST(c->overflowing == 0);
     for (int r = Q; r < ROLES; r++)
         for (int a = 0; c->has[r] && a < 5; a++) {
             const int64_t got = c->tensor[r].size[a], wanted = expected_size(c, (role)r, a);
@@ -128,7 +128,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     must_be_explained(status);
     if (status == FLOYD_OK) {
         must_be_allowed(&c);
-        if (!c.far && small_enough(&c) && bytes <= 1 << 26)
+        if (c.far == 0 && small_enough(&c) && bytes <= 1 << 26)
             run_in_memory(&c, bytes, &in);
         else if (bytes > 0)
             MUST(call_run(&c, NULL, 0) != FLOYD_OK && unchanged(&c, false));

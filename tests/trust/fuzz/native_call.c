@@ -125,9 +125,9 @@ static void place(call *c, role r, input *in)
     const bool fits = reach_of(t, &low, &high);
     const uint8_t choice = in_byte(in);
     c->home[r] = -1;
-    c->overflows |= !fits;
+    c->overflowing |= (unsigned)!fits << r;
     const bool near = fits && high - low <= LIMIT;
-    c->far |= !near;
+    c->far |= (unsigned)!near << r;
     if (choice >= 0xfc) return; /* NULL */
     if (choice >= 0xe0) {
         const role other = (role)in_below(in, ROLES);
@@ -270,6 +270,17 @@ static void make_args(call *c, const void *whole, size_t size, size_t oldest, in
     if (bytes > size && in_rarely(in)) ((unsigned char *)c->args)[size + in_byte(in) % (bytes - size)] = 1;
 }
 
+/* A tensor whose place in the structure struct_size leaves out is not there for the library. */
+static void leave_out(call *c, role r, size_t place)
+{
+    size_t said;
+    memcpy(&said, c->args, sizeof said);
+    if (said >= place + sizeof(void *)) return;
+    c->has[r] = false;
+    c->overflowing &= ~(1u << r);
+    c->far &= ~(1u << r);
+}
+
 static int64_t make_size(input *in)
 {
     static const int64_t sizes[] = {1, 2, 3, 4, 5, 7, 8, 9, 16, 17, 24, 25, 33, 49, 64, 0};
@@ -303,9 +314,12 @@ void call_make(call *c, input *in)
     if (c->backward) {
         const floyd_backward_args args = backward_args(c, in);
         make_args(c, &args, sizeof args, offsetof(floyd_backward_args, bias), in);
+        leave_out(c, BIAS, offsetof(floyd_backward_args, bias));
+        leave_out(c, DBIAS, offsetof(floyd_backward_args, dbias));
     } else {
         const floyd_forward_args args = forward_args(c, in);
         make_args(c, &args, sizeof args, offsetof(floyd_forward_args, bias), in);
+        leave_out(c, BIAS, offsetof(floyd_forward_args, bias));
     }
 }
 

@@ -22,11 +22,11 @@ typedef struct call {
     int64_t B, H, N, M, K, D;
     bool has[ROLES];
     floyd_tensor tensor[ROLES];
-    int home[ROLES];     /* the block that a tensor lies in; -1: none */
-    block blocks[ROLES]; /* bytes 0 where there is none */
-    bool overflows;      /* the elements of one reach over more bytes than 64 bits count */
-    bool far;            /* one reaches further than this program gives memory for */
-    void *args; /* a floyd_forward_args or floyd_backward_args of args_bytes, of which size says args_said */
+    int home[ROLES];      /* the block that a tensor lies in; -1: none */
+    block blocks[ROLES];  /* bytes 0 where there is none */
+    unsigned overflowing; /* a bit for each whose elements reach over more bytes than 64 bits count */
+    unsigned far;         /* a bit for each that reaches further than this program gives memory for */
+    void *args;           /* a floyd_forward_args or floyd_backward_args, as long as its struct_size says */
     floyd_options options;
     bool has_options;
     int progress_left; /* calls of the callback before it cancels */
