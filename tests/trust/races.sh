@@ -4,7 +4,7 @@
 # shellcheck source=tests/trust/common.sh
 source "$(dirname "$0")/common.sh"
 [ $# -le 1 ] || usage '[SEED]'
-seed=${1:-1}
+seed=${1:-1} works=${RACES_WORKS:-1000}
 export FLOYDATTN_NUM_THREADS=3
 
 # races THREADS STREAMS WORKS ROUNDS -- THREADS CALLS ROUNDS
@@ -16,7 +16,7 @@ races() {
 
 say 'plainly'
 configure_or_share -DFLOYDATTN_CUDA=OFF
-races "${RACES_THREADS:-16}" 16 "${RACES_WORKS:-1000}" 4 -- 16 300 4
+races "${RACES_THREADS:-16}" 16 "$works" 4 -- 16 $((works * 3 / 10)) 4
 
 say 'under ThreadSanitizer'
 build="build-tsan" # as ./run test tsan has it
