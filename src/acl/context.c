@@ -48,22 +48,23 @@ static void free_context(acl_object *object)
     free(object);
 }
 
-aclError acl_context_create(const char *function, int32_t device, acl_context **context)
+aclError acl_context_create(const char *function, int32_t device, aclrtContext *handle)
 {
-    *context = NULL;
-    acl_context *made = calloc(1, sizeof *made);
-    if (made == NULL) return acl_report_no_memory(function);
-    made->device = device;
-    if (!acl_open(&made->object, ACL_KIND_CONTEXT, free_context, NULL)) {
-        free(made);
+    acl_context *context = calloc(1, sizeof *context);
+    if (context == NULL) return acl_report_no_memory(function);
+    context->device = device;
+    void *made = acl_open(&context->object, ACL_KIND_CONTEXT, free_context, NULL);
+    if (made == NULL) {
+        free(context);
         return acl_report_no_memory(function);
     }
-    aclError status = acl_stream_create(function, made, &made->default_stream);
+    /* It stays: contexts are closed by their handles alone, and nobody has this one's yet. */
+    aclError status = acl_stream_create(function, context, &context->default_stream);
     if (status != ACL_SUCCESS) {
-        acl_put(acl_close(made->object.handle, ACL_KIND_CONTEXT));
+        acl_put(acl_close(made, ACL_KIND_CONTEXT));
         return status;
     }
-    *context = made;
+    *handle = made;
     return ACL_SUCCESS;
 }
 
@@ -93,11 +94,11 @@ aclError aclrtCreateContext(aclrtContext *context, int32_t deviceId)
 {
     if (context == NULL) return acl_report_null(__func__, "context");
     aclError status = acl_check_device(__func__, deviceId);
-    acl_context *made;
+    aclrtContext made;
     if (status == ACL_SUCCESS) status = acl_context_create(__func__, deviceId, &made);
     if (status != ACL_SUCCESS) return status;
-    *context = made->object.handle;
-    acl_context_set_current(*context);
+    *context = made;
+    acl_context_set_current(made);
     return ACL_SUCCESS;
 }
 

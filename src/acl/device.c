@@ -35,11 +35,7 @@ aclError aclrtSetDevice(int32_t deviceId)
     aclError status = acl_check_device(__func__, deviceId);
     if (status != ACL_SUCCESS) return status;
     pthread_mutex_lock(&lock);
-    if (uses == 0) {
-        acl_context *context;
-        status = acl_context_create(__func__, deviceId, &context);
-        if (status == ACL_SUCCESS) default_context = context->object.handle;
-    }
+    if (uses == 0) status = acl_context_create(__func__, deviceId, &default_context);
     if (status == ACL_SUCCESS) {
         uses += 1;
         acl_context_set_current(default_context);

@@ -66,8 +66,9 @@ static aclError create(const char *function, aclrtEvent *handle, bool ex, uint32
     e->ex = ex;
     e->flags = flags;
     if (acl_monitor_init(&e->monitor)) {
-        if (acl_open(&e->object, ACL_KIND_EVENT, free_event, NULL)) {
-            *handle = e->object.handle;
+        void *made = acl_open(&e->object, ACL_KIND_EVENT, free_event, NULL);
+        if (made != NULL) {
+            *handle = made;
             return ACL_SUCCESS;
         }
         acl_monitor_destroy(&e->monitor);

@@ -62,21 +62,22 @@ static bool grow(void)
     return true;
 }
 
-bool acl_open(acl_object *object, acl_kind kind, void (*destroy)(acl_object *), const acl_object *parent)
+void *acl_open(acl_object *object, acl_kind kind, void (*destroy)(acl_object *), const acl_object *parent)
 {
+    void *handle = NULL;
     pthread_mutex_lock(&lock);
-    bool ok = (parent == NULL || find(parent->handle, parent->kind) != NULL) && (first_free < MAX_SLOTS || grow());
-    if (ok) {
+    bool lives = parent == NULL || find(parent->handle, parent->kind) != NULL;
+    if (lives && (first_free < MAX_SLOTS || grow())) {
         size_t index = first_free;
         first_free = slots[index].next_free;
         slots[index].object = object;
         object->kind = kind;
         object->references = 1;
         object->destroy = destroy;
-        object->handle = make_handle(index, kind);
+        object->handle = handle = make_handle(index, kind);
     }
     pthread_mutex_unlock(&lock);
-    return ok;
+    return handle;
 }
 
 acl_object *acl_get(void *handle, acl_kind kind)

@@ -90,10 +90,11 @@ typedef struct acl_object {
 } acl_object;
 
 /*
- * Puts the object in the table and gives it a handle. parent, when not NULL, must still be in the table.
- * False for want of memory or of the parent; the object is then unchanged. Else the table holds one reference.
+ * Puts the object in the table and returns its handle. parent, when not NULL, must still be in the table.
+ * NULL for want of memory or of the parent; the object is then unchanged. Else the one reference is the table's:
+ * another thread may find the object there and close it before this returns.
  */
-bool acl_open(acl_object *object, acl_kind kind, void (*destroy)(acl_object *), const acl_object *parent);
+void *acl_open(acl_object *object, acl_kind kind, void (*destroy)(acl_object *), const acl_object *parent);
 
 /* The object with a reference for the caller, or NULL. */
 acl_object *acl_get(void *handle, acl_kind kind);
@@ -119,7 +120,7 @@ typedef struct acl_context {
 } acl_context;
 
 /* A context with its default stream, in the table. */
-aclError acl_context_create(const char *function, int32_t device, acl_context **context);
+aclError acl_context_create(const char *function, int32_t device, aclrtContext *handle);
 
 /* Closes the context, waits for its streams and destroys them. ACL_ERROR_RT_INVALID_HANDLE if it is closed already.
  */

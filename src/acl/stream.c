@@ -122,12 +122,13 @@ aclError acl_stream_create(const char *function, acl_context *context, aclrtStre
 {
     acl_stream *stream = make_stream(context);
     if (stream == NULL) return report_not_made(function, context, ACL_ERROR_RT_NO_STREAM_RESOURCE);
-    if (!acl_open(&stream->object, ACL_KIND_STREAM, free_stream, &context->object)) {
+    void *made = acl_open(&stream->object, ACL_KIND_STREAM, free_stream, &context->object);
+    if (made == NULL) {
         end_thread(stream);
         free_stream(&stream->object);
         return report_not_made(function, context, ACL_ERROR_RT_MEMORY_ALLOCATION);
     }
-    *handle = stream->object.handle;
+    *handle = made;
     return ACL_SUCCESS;
 }
 
