@@ -66,11 +66,7 @@ static void test_unit_axes(void **state)
     for (int r = 0; r < ROLES; r++)
         for (int a = 0; r != T_MASK && a < 5; a++)
             if (p.t[r].view.size[a] == 1) p.t[r].view.stride[a] = a % 2 ? 0 : -(INT64_C(1) << 40);
-    run_forward(&p);
-    check_forward(&p);
-    store_reference_forward(&p);
-    run_backward(&p);
-    check_backward(&p);
+    run_and_check_problem(&p);
     problem_free(&p);
 }
 

@@ -44,11 +44,7 @@ static void test_nan_key(void **state)
             problem p = problem_new(&s);
             const int pair_nk = r == T_K1 || r == T_V1;
             put(&p, r, 0, 0, pair_nk ? 3 : k, pair_nk ? k : 5, 2, NAN);
-            run_forward(&p);
-            check_forward(&p);
-            store_reference_forward(&p);
-            run_backward(&p);
-            check_backward(&p);
+            run_and_check_problem(&p);
             problem_free(&p);
         }
 }

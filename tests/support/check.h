@@ -34,6 +34,8 @@ void store_reference_forward(problem *p);
 /* Fail the test at the first element outside the tolerance, printing the spec. */
 void check_forward(const problem *p);
 void check_backward(const problem *p);
+/* check_forward() and store_reference_forward(), of one reference. */
+void check_and_store_forward(problem *p);
 
 /* A forward and a backward of this problem, or of this spec, both judged. */
 void run_and_check_problem(problem *p);

@@ -104,8 +104,7 @@ static void soak_once(uint64_t seed)
     options.threads = d.s.threads;
     if (d.carry) set_all(&p, 1u << T_SUM, 0);
     expect_ok(run_forward_args(&forward, &options));
-    check_forward(&p);
-    store_reference_forward(&p);
+    check_and_store_forward(&p);
     if (d.add) set_all(&p, GRADIENTS, 0);
     expect_ok(run_backward_args(&backward, &options));
     check_backward(&p);
