@@ -51,6 +51,8 @@ static const struct {
     {"bits", "test_stride_orders", IN_EMULATOR, "slow"},
     {"bits", "test_subsets_of_gradients", IN_EMULATOR, "slow"},
     {"bits", "test_null_mask", IN_EMULATOR, "slow"},
+    {"bits", "test_layouts_of_padding", IN_EMULATOR, "slow"},
+    {"masks", "test_ragged_padding", IN_EMULATOR, "slow"},
     {"concurrency", "test_more_threads_than_work", EVERYWHERE, "the CPU's threads"},
     {"concurrency", "test_fork", EVERYWHERE, "CUDA does not survive a fork"},
     {"concurrency", "test_fork_while_computing", EVERYWHERE, "CUDA does not survive a fork"},
