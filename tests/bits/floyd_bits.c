@@ -2,8 +2,8 @@
 /*
  * The bits of every output over a list of problems, to compare between processors, instruction sets and compilers.
  *
- *   floyd_bits         the kernel that runs ("isa avx2"), then a line per problem: what it is, and per output a
- * hash floyd_bits isas    the kernels that run here and use fused multiply-add: all of them give the same lines
+ *   floyd_bits         the kernel that runs ("isa avx2"), then a line per problem: what it is, a hash per output
+ *   floyd_bits isas    the kernels that run here and use fused multiply-add: all of them give the same lines
  *
  * Operands come from integers alone, so that no mathematical library has a say in them. Outputs are poisoned
  * beforehand, and hashed as they lie in memory, gaps included.
