@@ -7,6 +7,7 @@
 #include "races.h"
 
 #include <dlfcn.h>
+#include <string.h>
 #include <time.h>
 
 /* clang links its runtime into the program: there is no next one to call. */
@@ -24,11 +25,14 @@ void races_pause_here(void)
 }
 
 #ifndef NO_PAUSES
-static int (*unlock)(pthread_mutex_t *);
-
-__attribute__((constructor)) static void find_unlock(void)
+static int unlock(pthread_mutex_t *mutex)
 {
-    *(void **)&unlock = dlsym(RTLD_NEXT, "pthread_mutex_unlock");
+    static _Thread_local int (*real)(pthread_mutex_t *);
+    if (!real) {
+        void *symbol = dlsym(RTLD_NEXT, "pthread_mutex_unlock");
+        memcpy(&real, &symbol, sizeof real);
+    }
+    return real(mutex);
 }
 
 __attribute__((visibility("default"))) int pthread_mutex_unlock(pthread_mutex_t *mutex)
