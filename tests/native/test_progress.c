@@ -92,10 +92,12 @@ static void expect_cancel(floyd_status status, const record *r, int threads)
 static void test_cancel(void **state)
 {
     (void)state;
+    const spec one = progress_spec(1);
+    problem plain = computed(&one);
     for (int threads = 1; threads <= 3; threads++)
         for (int stop = 1; stop <= 3; stop++) {
             const spec s = progress_spec(threads);
-            problem p = problem_new(&s), plain = problem_new(&s);
+            problem p = problem_new(&s);
             record r;
             const floyd_forward_args forward = forward_args(&p, FORWARD_OUTPUTS);
             const floyd_backward_args backward = backward_args(&p, GRADIENTS);
@@ -105,12 +107,10 @@ static void test_cancel(void **state)
             options = options_for(&r, threads, stop);
             expect_cancel(run_backward_args(&backward, &options), &r, threads);
             run_backward(&p);
-            run_forward(&plain);
-            run_backward(&plain);
             expect_same_bits(&plain, &p, FORWARD_OUTPUTS | GRADIENTS, "after a cancel");
             problem_free(&p);
-            problem_free(&plain);
         }
+    problem_free(&plain);
 }
 
 int main(void)
