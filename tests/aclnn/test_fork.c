@@ -167,6 +167,54 @@ static void test_while_others_compute(void **state)
     destroy(&i);
 }
 
+static bool make_and_destroy(call *c)
+{
+    return call_phase_one(c) == ACLNN_SUCCESS && aclDestroyAclOpExecutor(c->executor) == ACLNN_SUCCESS;
+}
+
+static void *churn(void *user)
+{
+    worker *w = user;
+    do w->fine = make_and_destroy(&w->c);
+    while (w->fine && !atomic_load(&stop));
+    return NULL;
+}
+
+/* Whatever its parent's threads were at, the child makes executors, and has those of its parent. */
+static void test_while_others_make(void **state)
+{
+    (void)state;
+    const spec s = smallest();
+    worker others[THREADS];
+    call c, kept;
+    call_open_unfilled(&c, &FORWARD, &s);
+    call_open_unfilled(&kept, &FORWARD, &s);
+    assert_int_equal(call_phase_one(&kept), ACLNN_SUCCESS);
+    atomic_store(&stop, false);
+    for (int t = 0; t < THREADS; t++) {
+        call_open_unfilled(&others[t].c, &FORWARD, &s);
+        assert_int_equal(pthread_create(&others[t].thread, NULL, churn, &others[t]), 0);
+    }
+    for (int i = 0; i < CHILDREN; i++) {
+        fflush(NULL);
+        const pid_t child = fork();
+        if (child == 0) {
+            (void)alarm(60);
+            _exit(make_and_destroy(&c) && aclDestroyAclOpExecutor(kept.executor) == ACLNN_SUCCESS ? 0 : 1);
+        }
+        check_child(child);
+    }
+    atomic_store(&stop, true);
+    for (int t = 0; t < THREADS; t++) {
+        assert_int_equal(pthread_join(others[t].thread, NULL), 0);
+        assert_true(others[t].fine);
+        call_close(&others[t].c);
+    }
+    assert_int_equal(aclDestroyAclOpExecutor(kept.executor), ACLNN_SUCCESS);
+    call_close(&kept);
+    call_close(&c);
+}
+
 /* ---- From a function of the host ------------------------------------------------------------------------- */
 
 typedef struct forking {
@@ -218,6 +266,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_while_others_compute),
+        cmocka_unit_test(test_while_others_make),
         cmocka_unit_test(test_from_a_host_function),
         cmocka_unit_test(test_from_a_callback),
     };

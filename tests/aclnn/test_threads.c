@@ -3,8 +3,6 @@
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/wait.h>
-#include <unistd.h>
 
 #include "support.h"
 
@@ -132,70 +130,11 @@ static void test_one_executor_in_a_race(void **state)
     }
 }
 
-/* ---- A child of a process with many threads -------------------------------------------------------- */
-
-typedef struct churner {
-    pthread_t thread;
-    call c;
-    int *stop;
-} churner;
-
-static bool make_and_destroy(call *c)
-{
-    return call_phase_one(c) == ACLNN_SUCCESS && aclDestroyAclOpExecutor(c->executor) == ACLNN_SUCCESS;
-}
-
-static void *churn(void *user)
-{
-    churner *w = user;
-    while (!__atomic_load_n(w->stop, __ATOMIC_ACQUIRE) && make_and_destroy(&w->c)) {
-    }
-    return NULL;
-}
-
-/* Whatever its parent's threads were at, the child makes executors, and has those of its parent. */
-static void test_fork(void **state)
-{
-    (void)state;
-    enum { CHILDREN = 20 };
-    const spec s = smallest();
-    int stop = 0;
-    churner others[THREADS];
-    call c, kept;
-    call_open_unfilled(&c, &FORWARD, &s);
-    call_open_unfilled(&kept, &FORWARD, &s);
-    assert_int_equal(call_phase_one(&kept), ACLNN_SUCCESS);
-    for (int t = 0; t < THREADS; t++) {
-        call_open_unfilled(&others[t].c, &FORWARD, &s);
-        others[t].stop = &stop;
-        assert_int_equal(pthread_create(&others[t].thread, NULL, churn, &others[t]), 0);
-    }
-    for (int i = 0; i < CHILDREN; i++) {
-        const pid_t child = fork();
-        if (child == 0) {
-            (void)alarm(60);
-            _exit(make_and_destroy(&c) && aclDestroyAclOpExecutor(kept.executor) == ACLNN_SUCCESS ? 0 : 1);
-        }
-        int status = -1;
-        assert_true(child > 0 && waitpid(child, &status, 0) == child);
-        assert_true(WIFEXITED(status) && WEXITSTATUS(status) == 0);
-    }
-    __atomic_store_n(&stop, 1, __ATOMIC_RELEASE);
-    for (int t = 0; t < THREADS; t++) {
-        assert_int_equal(pthread_join(others[t].thread, NULL), 0);
-        call_close(&others[t].c);
-    }
-    assert_int_equal(aclDestroyAclOpExecutor(kept.executor), ACLNN_SUCCESS);
-    call_close(&kept);
-    call_close(&c);
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_threads_and_streams),
         cmocka_unit_test(test_one_executor_in_a_race),
-        cmocka_unit_test(test_fork),
     };
     return cmocka_run_group_tests_name("aclnn threads", tests, runtime_start, runtime_stop);
 }

@@ -6,7 +6,7 @@
 source "$(dirname "$0")/common.sh"
 # CMake puts an emulator before every program that is a test. What is still reachable is the idle threads' and libc's.
 memcheck='valgrind;--quiet;--error-exitcode=99;--leak-check=full;--errors-for-leak-kinds=definite,indirect,possible'
-memcheck+=';--fair-sched=yes;--trace-children=no'
+memcheck+=";--fair-sched=yes;--trace-children=no;--suppressions=$PWD/tests/trust/valgrind.supp"
 export FLOYDATTN_ISA=avx2 # valgrind knows no AVX-512
 configure -DFLOYDATTN_CUDA=OFF "-DCMAKE_CROSSCOMPILING_EMULATOR=$memcheck"
 compile --target all
