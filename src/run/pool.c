@@ -24,12 +24,11 @@ struct floyd_worker {
     floyd_worker *next;
 };
 
-/* One lock for all: it is held for a few instructions, a few times per call. */
+/* One lock for all: held for a few instructions, a few times per call, and while a worker is made. */
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static floyd_worker *idle;
-static pthread_once_t once = PTHREAD_ONCE_INIT;
-static int fork_handlers; /* what pthread_atfork returned */
-static unsigned forks;    /* between the first process that leased and this one; guarded by lock */
+static bool watched;   /* fork holds the lock; guarded by it, as is: */
+static unsigned forks; /* between the process that loaded the library and this one */
 
 /* ---- fork ---------------------------------------------------------------------------------------- */
 
@@ -49,9 +48,22 @@ static void after_fork_child(void)
     pthread_mutex_unlock(&lock);
 }
 
-static void set_up(void)
+/* With the lock held. 0 or an errno value; the next call then tries again. */
+static int watch_forks(void)
 {
-    fork_handlers = pthread_atfork(before_fork, after_fork_parent, after_fork_child);
+    if (watched) return 0;
+    const int error = pthread_atfork(before_fork, after_fork_parent, after_fork_child);
+    watched = error == 0;
+    return error;
+}
+
+/* From the beginning: nobody can be within fork, past the handlers that come before it, when the lock is first
+ * taken. */
+__attribute__((constructor)) static void begin(void)
+{
+    pthread_mutex_lock(&lock);
+    (void)watch_forks();
+    pthread_mutex_unlock(&lock);
 }
 
 /* ---- a worker ------------------------------------------------------------------------------------ */
@@ -127,13 +139,11 @@ static void give_back(floyd_lease *lease)
 
 int floyd_pool_lease(floyd_lease *lease, int count)
 {
-    int error = 0;
     lease->workers = NULL;
     lease->count = 0;
     if (count <= 0) return 0;
-    pthread_once(&once, set_up);
-    if (fork_handlers != 0) return fork_handlers;
     pthread_mutex_lock(&lock);
+    int error = watch_forks();
     while (lease->count < count && error == 0) {
         floyd_worker *worker = idle;
         if (worker)
@@ -153,6 +163,10 @@ int floyd_pool_lease(floyd_lease *lease, int count)
 void floyd_pool_run(floyd_lease *lease, void (*job)(void *user, int index), void *user)
 {
     crew team = {job, user, lease->count, PTHREAD_COND_INITIALIZER};
+    if (team.busy == 0) {
+        job(user, 0);
+        return;
+    }
     pthread_mutex_lock(&lock);
     const unsigned process = forks;
     int index = 0;

@@ -10,6 +10,7 @@
 #include "watchdog.h"
 
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -49,6 +50,54 @@ static void expect_exit(pid_t child, int wanted)
     if (WIFSIGNALED(status)) print_error("the child died of signal %d\n", WTERMSIG(status));
     assert_true(WIFEXITED(status));
     assert_int_equal(WEXITSTATUS(status), wanted);
+}
+
+/* ---- Before there are workers -------------------------------------------------------------------------- */
+
+static atomic_bool enough;
+
+static floyd_status compute_least(void)
+{
+    float value = 1, largest, total, got;
+    const floyd_tensor in = {&value, FLOYD_F32, {1, 1, 1, 1, 1}, {1, 1, 1, 1, 1}};
+    floyd_tensor y = in, max = in, sum = in;
+    unsigned char workspace[1 << 16];
+    floyd_forward_args args = FLOYD_FORWARD_ARGS_INIT;
+    floyd_options options = FLOYD_OPTIONS_INIT;
+    y.data = &got, max.data = &largest, sum.data = &total;
+    args.scale = 1, args.q = args.k1 = args.v1 = args.k2 = args.v2 = &in;
+    args.y = &y, args.max = &max, args.sum = &sum;
+    options.threads = 1;
+    return floyd_forward(&args, &options, workspace, sizeof workspace);
+}
+
+static void *compute_on(void *unused)
+{
+    while (!atomic_load(&enough)) (void)compute_least();
+    return unused;
+}
+
+/* A process that computes with one thread a call, on two of its own: the child can compute, and end in order. */
+static void test_before_workers(void **state)
+{
+    pthread_t others[2];
+    const int count = sanitized() ? 0 : 2, children = sanitized() ? 1 : 300;
+    (void)state;
+    assert_int_equal(compute_least(), FLOYD_OK);
+    for (int i = 0; i < count; i++) assert_int_equal(pthread_create(&others[i], NULL, compute_on, NULL), 0);
+    fflush(NULL);
+    for (int i = 0; i < children; i++) {
+        const pid_t child = fork();
+        if (child == 0) {
+            (void)alarm(PATIENCE);
+            if (compute_least() != FLOYD_OK) _exit(1);
+            if (sanitized()) _exit(0); /* as in test_child_exits_in_order() */
+            exit(0);
+        }
+        expect_exit(child, 0);
+    }
+    atomic_store(&enough, true);
+    for (int i = 0; i < count; i++) assert_int_equal(pthread_join(others[i], NULL), 0);
 }
 
 /* ---- From the callback -------------------------------------------------------------------------------- */
@@ -220,7 +269,7 @@ static void test_child_exits_in_order(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_from_callback),
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_before_workers), cmocka_unit_test(test_from_callback),
                                        cmocka_unit_test(test_from_many_threads),
                                        cmocka_unit_test(test_child_exits_in_order)};
     watchdog_start(20 * PATIENCE);

@@ -2,6 +2,7 @@
 /*
  * A system that starts no more threads: the call says so and writes nothing. pthread_create() is ours
  * here (the library finds the program's before the system's), fails when told to, and sees what threads begin with.
+ * So is glibc's part of pthread_atfork().
  */
 #define _GNU_SOURCE
 #include "cmocka_all.h"
@@ -32,6 +33,22 @@ __attribute__((visibility("default"))) int pthread_create(pthread_t *thread, con
     pthread_sigmask(SIG_SETMASK, NULL, &inherited);
     return real(thread, attributes, start, argument);
 }
+
+#ifdef __GLIBC__
+static int forks_unwatched = 2; /* calls that are still to fail: the one at the library's loading is the first */
+
+int __register_atfork(void (*)(void), void (*)(void), void (*)(void), void *);
+
+__attribute__((visibility("default"))) int __register_atfork(void (*prepare)(void), void (*parent)(void),
+                                                             void (*child)(void), void *library)
+{
+    int (*real)(void (*)(void), void (*)(void), void (*)(void), void *);
+    void *symbol = dlsym(RTLD_NEXT, "__register_atfork");
+    memcpy(&real, &symbol, sizeof real);
+    if (forks_unwatched > 0) return forks_unwatched--, ENOMEM;
+    return real(prepare, parent, child, library);
+}
+#endif
 
 static int count_entries(const char *path)
 {
@@ -144,9 +161,32 @@ static void test_workers_block_signals(void **state)
     for (size_t i = 0; i < sizeof own / sizeof *own; i++) assert_true(sigismember(&inherited, own[i]) == 0);
 }
 
+/* Without memory to hear of forks by there are no workers; the next call asks again. */
+static void test_forks_unwatched(void **state)
+{
+    (void)state;
+#ifdef __GLIBC__
+    spec s = spec_of(2, 2, 70, 65, 66, 12);
+    problem p = problem_new(&s);
+    floyd_options options = FLOYD_OPTIONS_INIT;
+    const floyd_forward_args forward = forward_args(&p, FORWARD_OUTPUTS);
+    options.threads = 2;
+    assert_int_equal(forks_unwatched, 1);
+    assert_int_equal(run_forward_args(&forward, &options), FLOYD_ERROR_SYSTEM);
+    assert_non_null(strstr(floyd_last_message(), strerror(ENOMEM)));
+    assert_int_equal(forks_unwatched, 0);
+    for (enum role r = T_Y; r <= T_SUM; r++) assert_true(tensor_untouched(&p.t[r]));
+    starts_left = 0;
+    assert_int_equal(run_forward_args(&forward, &options), FLOYD_ERROR_SYSTEM);
+    assert_non_null(strstr(floyd_last_message(), strerror(EAGAIN))); /* it has come as far as the worker */
+    starts_left = -1;
+    problem_free(&p);
+#endif
+}
+
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_each_refused),
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_forks_unwatched), cmocka_unit_test(test_each_refused),
                                        cmocka_unit_test(test_refused_then_fine),
                                        cmocka_unit_test(test_workers_block_signals)};
     return cmocka_run_group_tests(tests, NULL, NULL);
