@@ -135,8 +135,17 @@ aclError aclrtSubscribeReport(uint64_t threadId, aclrtStream stream)
     acl_stream *found;
     aclError status = acl_stream_get(__func__, stream, &found);
     if (status != ACL_SUCCESS) return status;
-    status = subscribe(__func__, threadId, found->object.handle);
+    void *handle = found->object.handle;
+    status = subscribe(__func__, threadId, handle);
     acl_put(&found->object);
+    /* Who destroys a stream closes it and then forgets its subscription, which may have been before this one. */
+    acl_object *still = acl_get(handle, ACL_KIND_STREAM);
+    if (still != NULL) {
+        acl_put(still);
+    } else if (status == ACL_SUCCESS) {
+        acl_callback_forget(handle);
+        status = acl_report(ACL_ERROR_RT_INVALID_HANDLE, "%s: the stream is being destroyed", __func__);
+    }
     return status;
 }
 

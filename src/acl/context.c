@@ -48,11 +48,12 @@ static void free_context(acl_object *object)
     free(object);
 }
 
-aclError acl_context_create(const char *function, int32_t device, aclrtContext *handle)
+aclError acl_context_create(const char *function, int32_t device, bool of_device, aclrtContext *handle)
 {
     acl_context *context = calloc(1, sizeof *context);
     if (context == NULL) return acl_report_no_memory(function);
     context->device = device;
+    context->of_device = of_device;
     void *made = acl_open(&context->object, ACL_KIND_CONTEXT, free_context, NULL);
     if (made == NULL) {
         free(context);
@@ -61,7 +62,7 @@ aclError acl_context_create(const char *function, int32_t device, aclrtContext *
     /* It stays: contexts are closed by their handles alone, and nobody has this one's yet. */
     aclError status = acl_stream_create(function, context, &context->default_stream);
     if (status != ACL_SUCCESS) {
-        acl_put(acl_close(made, ACL_KIND_CONTEXT));
+        acl_remove(acl_close(made, ACL_KIND_CONTEXT));
         return status;
     }
     *handle = made;
@@ -73,20 +74,24 @@ static void end_streams(const acl_context *context)
     size_t cursor = 0;
     for (acl_object *o; (o = acl_next(ACL_KIND_STREAM, &cursor)) != NULL; acl_put(o)) {
         acl_stream *stream = (acl_stream *)o;
-        if (stream->context == context && acl_close(o->handle, ACL_KIND_STREAM) != NULL) acl_stream_end(stream);
+        if (stream->context != context) continue;
+        if (acl_close(o->handle, ACL_KIND_STREAM) != NULL)
+            acl_stream_end(stream);
+        else
+            acl_stream_drain(stream); /* another thread destroys it */
     }
 }
 
 aclError acl_context_destroy(const char *function, aclrtContext handle)
 {
-    /* Closed first: no stream can join a context that is not in the table. */
+    /* Closed first: no stream can join a closed context. */
     acl_context *context = (acl_context *)acl_close(handle, ACL_KIND_CONTEXT);
     if (context == NULL) {
         return acl_report(ACL_ERROR_RT_INVALID_HANDLE, "%s: %p is not a context that exists", function, handle);
     }
     end_streams(context);
     if (current.context == handle) current.context = NULL;
-    acl_put(&context->object);
+    acl_remove(&context->object);
     return ACL_SUCCESS;
 }
 
@@ -95,7 +100,7 @@ aclError aclrtCreateContext(aclrtContext *context, int32_t deviceId)
     if (context == NULL) return acl_report_null(__func__, "context");
     aclError status = acl_check_device(__func__, deviceId);
     aclrtContext made;
-    if (status == ACL_SUCCESS) status = acl_context_create(__func__, deviceId, &made);
+    if (status == ACL_SUCCESS) status = acl_context_create(__func__, deviceId, false, &made);
     if (status != ACL_SUCCESS) return status;
     *context = made;
     acl_context_set_current(made);
@@ -107,7 +112,10 @@ aclError aclrtDestroyContext(aclrtContext context)
     if (context == NULL) return acl_report_null(__func__, "context");
     aclError status = acl_check_may_wait(__func__);
     if (status != ACL_SUCCESS) return status;
-    if (acl_device_owns(context)) {
+    acl_context *found = (acl_context *)acl_get(context, ACL_KIND_CONTEXT);
+    bool of_device = found != NULL && found->of_device;
+    if (found != NULL) acl_put(&found->object);
+    if (of_device) {
         return acl_report(ACL_ERROR_RT_PARAM_INVALID,
                           "%s: the default context of a device; it goes with aclrtResetDevice", __func__);
     }

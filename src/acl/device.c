@@ -13,14 +13,6 @@ aclError acl_check_device(const char *function, int32_t device)
                       (int)device);
 }
 
-bool acl_device_owns(aclrtContext context)
-{
-    pthread_mutex_lock(&lock);
-    bool owns = default_context == context;
-    pthread_mutex_unlock(&lock);
-    return owns;
-}
-
 void acl_device_fork(acl_fork_phase phase)
 {
     if (phase == ACL_FORK_CHILD) {
@@ -35,7 +27,7 @@ aclError aclrtSetDevice(int32_t deviceId)
     aclError status = acl_check_device(__func__, deviceId);
     if (status != ACL_SUCCESS) return status;
     pthread_mutex_lock(&lock);
-    if (uses == 0) status = acl_context_create(__func__, deviceId, &default_context);
+    if (uses == 0) status = acl_context_create(__func__, deviceId, true, &default_context);
     if (status == ACL_SUCCESS) {
         uses += 1;
         acl_context_set_current(default_context);
@@ -123,14 +115,13 @@ static bool wait_for_streams(const acl_deadline *deadline)
     return done;
 }
 
-static aclError take_failures(void)
+/* One: those of other streams are for later calls. */
+static aclError take_failure(void)
 {
     size_t cursor = 0;
     aclError status = ACL_SUCCESS;
-    for (acl_object *o; (o = acl_next(ACL_KIND_STREAM, &cursor)) != NULL; acl_put(o)) {
-        aclError failure = acl_stream_take_failure((acl_stream *)o);
-        if (failure != ACL_SUCCESS) status = failure;
-    }
+    for (acl_object *o; status == ACL_SUCCESS && (o = acl_next(ACL_KIND_STREAM, &cursor)) != NULL; acl_put(o))
+        status = acl_stream_take_failure((acl_stream *)o);
     return status;
 }
 
@@ -145,7 +136,7 @@ static aclError synchronize(const char *function, int32_t timeout)
         return acl_report(ACL_ERROR_RT_STREAM_SYNC_TIMEOUT, "%s: streams still had work after %d ms", function,
                           (int)timeout);
     }
-    return take_failures();
+    return take_failure();
 }
 
 aclError aclrtSynchronizeDevice(void)

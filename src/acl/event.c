@@ -43,13 +43,14 @@ static void free_event(acl_object *object)
     free(e);
 }
 
-static aclError get_event(const char *function, aclrtEvent handle, event **e)
+static aclError get_event(const char *function, const char *argument, aclrtEvent handle, event **e)
 {
     *e = NULL;
-    if (handle == NULL) return acl_report_null(function, "event");
+    if (handle == NULL) return acl_report_null(function, argument);
     *e = (event *)acl_get(handle, ACL_KIND_EVENT);
     if (*e != NULL) return ACL_SUCCESS;
-    return acl_report(ACL_ERROR_RT_INVALID_HANDLE, "%s: %p is not an event that exists", function, handle);
+    return acl_report(ACL_ERROR_RT_INVALID_HANDLE, "%s: %s is %p, not an event that exists", function, argument,
+                      handle);
 }
 
 static aclError create(const char *function, aclrtEvent *handle, bool ex, uint32_t flags)
@@ -99,7 +100,7 @@ aclError aclrtDestroyEvent(aclrtEvent handle)
     if (object == NULL) {
         return acl_report(ACL_ERROR_RT_INVALID_HANDLE, "%s: %p is not an event that exists", __func__, handle);
     }
-    acl_put(object);
+    acl_remove(object);
     return ACL_SUCCESS;
 }
 
@@ -167,7 +168,7 @@ static aclError enqueue(const char *function, acl_stream *stream, event *e, reco
 static aclError get_both(const char *function, aclrtEvent event_handle, aclrtStream stream_handle, event **e,
                          acl_stream **stream)
 {
-    aclError status = get_event(function, event_handle, e);
+    aclError status = get_event(function, "event", event_handle, e);
     if (status != ACL_SUCCESS) return status;
     status = acl_stream_get(function, stream_handle, stream);
     if (status != ACL_SUCCESS) acl_put(&(*e)->object);
@@ -203,10 +204,11 @@ aclError aclrtRecordEvent(aclrtEvent handle, aclrtStream stream_handle)
     return status;
 }
 
-static aclError check_flag(const char *function, const event *e, uint32_t flag, const char *name)
+static aclError check_flag(const char *function, const char *argument, const event *e, uint32_t flag,
+                           const char *name)
 {
     if ((e->flags & flag) != 0) return ACL_SUCCESS;
-    return acl_report(ACL_ERROR_RT_PARAM_INVALID, "%s: the event was made without %s", function, name);
+    return acl_report(ACL_ERROR_RT_PARAM_INVALID, "%s: %s was made without %s", function, argument, name);
 }
 
 /* The last record with a reference for the caller, or NULL. */
@@ -221,7 +223,7 @@ static record *last_record(event *e)
 
 static aclError wait_on(const char *function, event *e, acl_stream *stream)
 {
-    aclError status = check_flag(function, e, ACL_EVENT_SYNC, "ACL_EVENT_SYNC");
+    aclError status = check_flag(function, "event", e, ACL_EVENT_SYNC, "ACL_EVENT_SYNC");
     if (status != ACL_SUCCESS) return status;
     record *r = last_record(e);
     if (r != NULL) return enqueue(function, stream, e, r, pass_wait);
@@ -256,7 +258,7 @@ aclError aclrtResetEvent(aclrtEvent handle, aclrtStream stream_handle)
     aclError status = get_both(__func__, handle, stream_handle, &e, &stream);
     if (status != ACL_SUCCESS) return status;
     status = check_not_ex(__func__, e);
-    if (status == ACL_SUCCESS) status = check_flag(__func__, e, ACL_EVENT_SYNC, "ACL_EVENT_SYNC");
+    if (status == ACL_SUCCESS) status = check_flag(__func__, "event", e, ACL_EVENT_SYNC, "ACL_EVENT_SYNC");
     if (status == ACL_SUCCESS) {
         acl_monitor_lock(&e->monitor);
         unreference(e->last);
@@ -283,7 +285,7 @@ aclError aclrtQueryEvent(aclrtEvent handle, aclrtEventStatus *status)
 {
     if (status == NULL) return acl_report_null(__func__, "status");
     event *e;
-    aclError error = get_event(__func__, handle, &e);
+    aclError error = get_event(__func__, "event", handle, &e);
     if (error != ACL_SUCCESS) return error;
     error = check_not_ex(__func__, e);
     if (error == ACL_SUCCESS) *status = is_done(e, true) ? ACL_EVENT_STATUS_COMPLETE : ACL_EVENT_STATUS_NOT_READY;
@@ -295,7 +297,7 @@ aclError aclrtQueryEventStatus(aclrtEvent handle, aclrtEventRecordedStatus *stat
 {
     if (status == NULL) return acl_report_null(__func__, "status");
     event *e;
-    aclError error = get_event(__func__, handle, &e);
+    aclError error = get_event(__func__, "event", handle, &e);
     if (error != ACL_SUCCESS) return error;
     *status = is_done(e, e->ex) ? ACL_EVENT_RECORDED_STATUS_COMPLETE : ACL_EVENT_RECORDED_STATUS_NOT_READY;
     acl_put(&e->object);
@@ -307,7 +309,7 @@ static aclError synchronize(const char *function, aclrtEvent handle, int32_t tim
     event *e;
     aclError status = acl_check_timeout(function, timeout);
     if (status == ACL_SUCCESS) status = acl_check_may_wait(function);
-    if (status == ACL_SUCCESS) status = get_event(function, handle, &e);
+    if (status == ACL_SUCCESS) status = get_event(function, "event", handle, &e);
     if (status != ACL_SUCCESS) return status;
     acl_deadline deadline = acl_deadline_in(timeout);
     record *r = last_record(e);
@@ -338,9 +340,9 @@ aclError aclrtSynchronizeEventWithTimeout(aclrtEvent handle, int32_t timeout)
 static aclError time_of(const char *function, const char *argument, aclrtEvent handle, int64_t *ns)
 {
     event *e;
-    aclError status = get_event(function, handle, &e);
+    aclError status = get_event(function, argument, handle, &e);
     if (status != ACL_SUCCESS) return status;
-    status = check_flag(function, e, ACL_EVENT_TIME_LINE, "ACL_EVENT_TIME_LINE");
+    status = check_flag(function, argument, e, ACL_EVENT_TIME_LINE, "ACL_EVENT_TIME_LINE");
     if (status == ACL_SUCCESS) {
         acl_monitor_lock(&e->monitor);
         record last = e->last != NULL ? *e->last : (record){0};

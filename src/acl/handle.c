@@ -22,7 +22,8 @@ typedef struct slot {
     acl_object *object; /* NULL: the slot is free */
     uint64_t generation;
     size_t next_free;
-    bool lost; /* the object belongs to the parent of a fork: never given out, never freed */
+    bool closed; /* the object is being ended: not found by its handle any more */
+    bool lost;   /* the object belongs to the parent of a fork: never given out, never freed */
 } slot;
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
@@ -37,14 +38,19 @@ static void *make_handle(size_t index, acl_kind kind)
     return (void *)(uintptr_t)bits;
 }
 
-/* The slot that the handle names, if it is in there and of this kind. */
+static size_t slot_of(const void *handle)
+{
+    return (uintptr_t)handle >> KIND_BITS & (MAX_SLOTS - 1);
+}
+
+/* The slot that the handle names, if the object is in there, of this kind and not closed. */
 static slot *find(void *handle, acl_kind kind)
 {
     uint64_t bits = (uintptr_t)handle;
-    size_t index = bits >> KIND_BITS & (MAX_SLOTS - 1);
+    size_t index = slot_of(handle);
     if ((bits & ((1u << KIND_BITS) - 1)) != (uint64_t)kind || index >= slot_count) return NULL;
     slot *s = &slots[index];
-    return s->object != NULL && !s->lost && s->object->handle == handle ? s : NULL;
+    return s->object != NULL && !s->closed && !s->lost && s->object->handle == handle ? s : NULL;
 }
 
 static bool grow(void)
@@ -95,14 +101,19 @@ acl_object *acl_close(void *handle, acl_kind kind)
     pthread_mutex_lock(&lock);
     slot *s = find(handle, kind);
     acl_object *object = s != NULL ? s->object : NULL;
-    if (object != NULL) {
-        s->object = NULL;
-        s->generation += 1;
-        s->next_free = first_free;
-        first_free = (size_t)(s - slots);
-    }
+    if (s != NULL) s->closed = true;
     pthread_mutex_unlock(&lock);
     return object;
+}
+
+void acl_remove(acl_object *object)
+{
+    pthread_mutex_lock(&lock);
+    size_t index = slot_of(object->handle);
+    slots[index] = (slot){.generation = slots[index].generation + 1, .next_free = first_free};
+    first_free = index;
+    pthread_mutex_unlock(&lock);
+    acl_put(object);
 }
 
 void acl_put(acl_object *object)

@@ -4,7 +4,7 @@
  *
  * Objects (contexts, streams, events) live in one table and are known to the outside by handles: numbers that name
  * a slot of the table and a generation of that slot, so a handle is never followed as a pointer and a stale one is
- * not found. Who looks a handle up holds a reference until acl_put; the table holds one until acl_close.
+ * not found. Who looks a handle up holds a reference until acl_put; the table holds one until acl_remove.
  *
  * Locks: one for the table; one for the device; one for the memory list; one for callbacks; one for messages; one
  * for the count of aclInit; one monitor for each stream and each event. Under the device's and aclInit's others may
@@ -99,12 +99,20 @@ void *acl_open(acl_object *object, acl_kind kind, void (*destroy)(acl_object *),
 /* The object with a reference for the caller, or NULL. */
 acl_object *acl_get(void *handle, acl_kind kind);
 
-/* Takes the object out of the table and hands the table's reference to the caller; NULL for who comes late. */
+/*
+ * From here on acl_get does not find the object, but acl_next still does. The caller, who is the only one, ends it
+ * and then calls acl_remove. NULL for who comes late.
+ */
 acl_object *acl_close(void *handle, acl_kind kind);
+
+/* Takes a closed object out of the table, and gives the table's reference back. */
+void acl_remove(acl_object *object);
 
 void acl_put(acl_object *object);
 
-/* The next object of the kind at or after slot *cursor, with a reference, and *cursor behind it; NULL at the end.
+/*
+ * The next object of the kind at or after slot *cursor, closed or not, with a reference, and *cursor behind it;
+ * NULL at the end.
  */
 acl_object *acl_next(acl_kind kind, size_t *cursor);
 
@@ -116,11 +124,12 @@ unsigned acl_fork_count(void);
 typedef struct acl_context {
     acl_object object;
     int32_t device;
+    bool of_device; /* its default one */
     aclrtStream default_stream;
 } acl_context;
 
-/* A context with its default stream, in the table. */
-aclError acl_context_create(const char *function, int32_t device, aclrtContext *handle);
+/* A context with its default stream, in the table. of_device: it is the default one and goes with the device. */
+aclError acl_context_create(const char *function, int32_t device, bool of_device, aclrtContext *handle);
 
 /* Closes the context, waits for its streams and destroys them. ACL_ERROR_RT_INVALID_HANDLE if it is closed already.
  */
@@ -136,9 +145,6 @@ aclError acl_check_context(const char *function);
 
 /* ACL_SUCCESS for device 0. */
 aclError acl_check_device(const char *function, int32_t device);
-
-/* Whether the context is the device's own. */
-bool acl_device_owns(aclrtContext context);
 
 /* ---- Streams (stream.c) ------------------------------------------------------------------------------------ */
 
@@ -177,7 +183,10 @@ bool acl_stream_wait(acl_stream *stream, uint64_t ticket, const acl_deadline *de
 /* Takes a kept failure away and reports it: ACL_SUCCESS or ACL_ERROR_RT_INTERNAL_ERROR. */
 aclError acl_stream_take_failure(acl_stream *stream);
 
-/* Waits for the work of a stream that was taken out of the table, ends its thread and gives the reference back. */
+/* Takes no more work, and waits until what there is was done. */
+void acl_stream_drain(acl_stream *stream);
+
+/* Drains a stream that the caller has closed, ends its thread and takes it out of the table. */
 void acl_stream_end(acl_stream *stream);
 
 /* ---- Callbacks (callback.c) -------------------------------------------------------------------------------- */

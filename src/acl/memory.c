@@ -61,9 +61,10 @@ static bool remember(void *address, size_t size, acl_memory_kind kind)
     return ok;
 }
 
-static aclError allocate(const char *function, void **address, size_t size, acl_memory_kind kind)
+static aclError allocate(const char *function, const char *argument, void **address, size_t size,
+                         acl_memory_kind kind)
 {
-    if (address == NULL) return acl_report_null(function, "the pointer to store to");
+    if (address == NULL) return acl_report_null(function, argument);
     if (size == 0) return acl_report(ACL_ERROR_INVALID_PARAM, "%s: size is 0; it needs 1 or more", function);
     aclError status = acl_check_context(function);
     if (status != ACL_SUCCESS) return status;
@@ -79,17 +80,17 @@ static aclError allocate(const char *function, void **address, size_t size, acl_
     return ACL_SUCCESS;
 }
 
-static aclError release(const char *function, void *address, acl_memory_kind kind)
+static aclError release(const char *function, const char *argument, void *address, acl_memory_kind kind)
 {
-    if (address == NULL) return acl_report_null(function, "the pointer");
+    if (address == NULL) return acl_report_null(function, argument);
     pthread_mutex_lock(&lock);
     block *b = find(address);
     bool ours = b != NULL && b->begin == (uintptr_t)address && b->kind == kind;
     if (ours) tdelete(b, &blocks, compare);
     pthread_mutex_unlock(&lock);
     if (!ours) {
-        return acl_report(ACL_ERROR_RT_PARAM_INVALID, "%s: %p is not the beginning of memory of its kind", function,
-                          address);
+        return acl_report(ACL_ERROR_RT_PARAM_INVALID, "%s: %s is %p, not the beginning of memory of its kind",
+                          function, argument, address);
     }
     free(b);
     free(address);
@@ -99,34 +100,34 @@ static aclError release(const char *function, void *address, acl_memory_kind kin
 aclError aclrtMalloc(void **devPtr, size_t size, aclrtMemMallocPolicy policy)
 {
     (void)policy;
-    return allocate(__func__, devPtr, size, ACL_MEMORY_DEVICE);
+    return allocate(__func__, "devPtr", devPtr, size, ACL_MEMORY_DEVICE);
 }
 
 aclError aclrtMallocAlign32(void **devPtr, size_t size, aclrtMemMallocPolicy policy)
 {
     (void)policy;
-    return allocate(__func__, devPtr, size, ACL_MEMORY_DEVICE);
+    return allocate(__func__, "devPtr", devPtr, size, ACL_MEMORY_DEVICE);
 }
 
 aclError aclrtMallocCached(void **devPtr, size_t size, aclrtMemMallocPolicy policy)
 {
     (void)policy;
-    return allocate(__func__, devPtr, size, ACL_MEMORY_DEVICE);
+    return allocate(__func__, "devPtr", devPtr, size, ACL_MEMORY_DEVICE);
 }
 
 aclError aclrtFree(void *devPtr)
 {
-    return release(__func__, devPtr, ACL_MEMORY_DEVICE);
+    return release(__func__, "devPtr", devPtr, ACL_MEMORY_DEVICE);
 }
 
 aclError aclrtMallocHost(void **hostPtr, size_t size)
 {
-    return allocate(__func__, hostPtr, size, ACL_MEMORY_PINNED);
+    return allocate(__func__, "hostPtr", hostPtr, size, ACL_MEMORY_PINNED);
 }
 
 aclError aclrtFreeHost(void *hostPtr)
 {
-    return release(__func__, hostPtr, ACL_MEMORY_PINNED);
+    return release(__func__, "hostPtr", hostPtr, ACL_MEMORY_PINNED);
 }
 
 /* What the kernel could give without swapping: free pages alone leave out the file cache. */

@@ -39,10 +39,10 @@ static void finish(acl_stream *stream, aclError status, const char *message)
 static void *serve(void *user)
 {
     acl_stream *stream = user;
-    acl_context_set_current(stream->context->object.handle);
     acl_enter_callback(true);
     for (acl_node *node; (node = next_work(stream)) != NULL;) {
         char message[ACL_MESSAGE_SIZE];
+        acl_context_set_current(stream->context->object.handle); /* the host function before may have set another */
         aclError status = node->work.run(node->work.user);
         /* A host function may fork. The copy of this thread in the child must leave the parent's queue alone. */
         if (acl_fork_count() != stream->fork_count) return NULL;
@@ -75,35 +75,49 @@ static void free_stream(acl_object *object)
     free(stream);
 }
 
-/* A stream with its thread, not in the table yet. */
-static acl_stream *make_stream(acl_context *context)
+/* A stream with its thread, not in the table yet; or ACL_ERROR_RT_MEMORY_ALLOCATION or _NO_STREAM_RESOURCE. */
+static aclError make_stream(acl_context *context, acl_stream **made)
 {
     acl_stream *stream = calloc(1, sizeof *stream);
-    if (stream == NULL) return NULL;
+    if (stream == NULL) return ACL_ERROR_RT_MEMORY_ALLOCATION;
     stream->context = (acl_context *)acl_get(context->object.handle, ACL_KIND_CONTEXT);
     stream->fork_count = acl_fork_count();
+    *made = stream;
     bool watched = stream->context != NULL && acl_monitor_init(&stream->monitor);
-    if (watched && start_thread(stream)) return stream;
+    if (watched && start_thread(stream)) return ACL_SUCCESS;
     if (watched) acl_monitor_destroy(&stream->monitor);
     if (stream->context != NULL) acl_put(&stream->context->object);
     free(stream);
-    return NULL;
+    return watched ? ACL_ERROR_RT_NO_STREAM_RESOURCE : ACL_ERROR_RT_MEMORY_ALLOCATION;
+}
+
+static uint64_t close_queue(acl_stream *stream)
+{
+    acl_monitor_lock(&stream->monitor);
+    stream->closing = true;
+    uint64_t ticket = stream->submitted;
+    acl_monitor_broadcast(&stream->monitor);
+    acl_monitor_unlock(&stream->monitor);
+    return ticket;
 }
 
 static void end_thread(acl_stream *stream)
 {
-    acl_monitor_lock(&stream->monitor);
-    stream->closing = true;
-    acl_monitor_broadcast(&stream->monitor);
-    acl_monitor_unlock(&stream->monitor);
+    close_queue(stream);
     pthread_join(stream->thread, NULL);
+}
+
+void acl_stream_drain(acl_stream *stream)
+{
+    static const acl_deadline never = {.forever = true};
+    acl_stream_wait(stream, close_queue(stream), &never);
 }
 
 void acl_stream_end(acl_stream *stream)
 {
     end_thread(stream);
     acl_callback_forget(stream->object.handle);
-    acl_put(&stream->object);
+    acl_remove(&stream->object);
 }
 
 /* Another thread may have destroyed the context meanwhile: that is then why. */
@@ -115,13 +129,14 @@ static aclError report_not_made(const char *function, const acl_context *context
     }
     acl_put(still);
     if (otherwise == ACL_ERROR_RT_MEMORY_ALLOCATION) return acl_report_no_memory(function);
-    return acl_report(otherwise, "%s: no memory or thread for a stream", function);
+    return acl_report(otherwise, "%s: the host starts no more threads, and a stream needs one", function);
 }
 
 aclError acl_stream_create(const char *function, acl_context *context, aclrtStream *handle)
 {
-    acl_stream *stream = make_stream(context);
-    if (stream == NULL) return report_not_made(function, context, ACL_ERROR_RT_NO_STREAM_RESOURCE);
+    acl_stream *stream;
+    aclError status = make_stream(context, &stream);
+    if (status != ACL_SUCCESS) return report_not_made(function, context, status);
     void *made = acl_open(&stream->object, ACL_KIND_STREAM, free_stream, &context->object);
     if (made == NULL) {
         end_thread(stream);
@@ -140,7 +155,10 @@ aclError acl_stream_get(const char *function, aclrtStream handle, acl_stream **s
     if (status != ACL_SUCCESS) return status;
     acl_stream *found = (acl_stream *)acl_get(handle != NULL ? handle : context->default_stream, ACL_KIND_STREAM);
     if (found == NULL) {
-        status = acl_report(ACL_ERROR_RT_INVALID_HANDLE, "%s: %p is not a stream that exists", function, handle);
+        status =
+            handle == NULL
+                ? acl_report(ACL_ERROR_RT_INVALID_HANDLE, "%s: the context is being destroyed", function)
+                : acl_report(ACL_ERROR_RT_INVALID_HANDLE, "%s: %p is not a stream that exists", function, handle);
     } else if (found->context != context) {
         status =
             acl_report(ACL_ERROR_RT_STREAM_CONTEXT,

@@ -74,13 +74,9 @@ aclOpExecutor *aclnn_executor_publish(aclnn_executor *executor)
 static aclnn_executor *take_from(aclnn_executor **link)
 {
     aclnn_executor *executor = *link;
-    if (!executor->repeatable) {
-        *link = executor->next;
-        return executor;
-    }
-    aclnn_executor *copy = malloc(sizeof *copy);
-    if (copy != NULL) *copy = *executor;
-    return copy;
+    if (executor->repeatable) return malloc(sizeof *executor);
+    *link = executor->next;
+    return executor;
 }
 
 static aclnnStatus report_unknown(const char *function)
@@ -90,19 +86,35 @@ static aclnnStatus report_unknown(const char *function)
                       function);
 }
 
-aclnnStatus aclnn_executor_take(const aclnn_operator *op, aclOpExecutor *handle, aclnn_executor **taken)
+aclnnStatus aclnn_executor_read(const aclnn_operator *op, aclOpExecutor *handle, aclnn_executor *copy)
 {
-    aclnnStatus status = ACLNN_ERR_PARAM_INVALID;
     acquire();
     aclnn_executor **link = find(handle);
-    if (link != NULL && (*link)->op == op) {
+    const bool known = link != NULL && (*link)->op == op;
+    if (known) *copy = **link;
+    release();
+    return known ? ACLNN_SUCCESS : report_unknown(op->name);
+}
+
+aclnnStatus aclnn_executor_take(const aclnn_executor *checked, aclnn_executor **taken)
+{
+    aclnnStatus status = ACLNN_ERR_PARAM_INVALID;
+    bool repeatable = false; /* by now */
+    acquire();
+    aclnn_executor **link = find(handle_of(checked->number));
+    if (link != NULL) {
+        repeatable = (*link)->repeatable;
         *taken = take_from(link);
         status = *taken != NULL ? ACLNN_SUCCESS : ACLNN_ERR_INNER_CREATE_EXECUTOR;
     }
     release();
-    if (status == ACLNN_ERR_PARAM_INVALID) return report_unknown(op->name);
-    return status == ACLNN_SUCCESS ? status
-                                   : acl_report(status, "%s: no memory for a repeatable executor", op->name);
+    if (status == ACLNN_ERR_PARAM_INVALID) return report_unknown(checked->op->name);
+    if (status != ACLNN_SUCCESS) {
+        return acl_report(status, "%s: no memory for a repeatable executor", checked->op->name);
+    }
+    **taken = *checked;
+    (*taken)->repeatable = repeatable;
+    return ACLNN_SUCCESS;
 }
 
 void aclnn_executor_give_back(aclnn_executor *taken)

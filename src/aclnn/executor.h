@@ -35,11 +35,14 @@ typedef struct aclnn_executor {
 /* Puts an executor from malloc into the registry, which then owns it, and returns what callers hold. */
 aclOpExecutor *aclnn_executor_publish(aclnn_executor *executor);
 
+/* Copies what an executor of this operator holds. ACLNN_SUCCESS; 161002: unknown, used, or of another operator. */
+aclnnStatus aclnn_executor_read(const aclnn_operator *op, aclOpExecutor *handle, aclnn_executor *copy);
+
 /*
- * Takes an executor of this operator for one run: itself, out of the registry, or a copy where it is
- * repeatable. ACLNN_SUCCESS; 161002: unknown, used, or of another operator; 561101: no memory.
+ * Takes an executor for one run as it was read: itself, out of the registry, or a second one where it is
+ * repeatable. ACLNN_SUCCESS; 161002: used or destroyed meanwhile; 561101: no memory.
  */
-aclnnStatus aclnn_executor_take(const aclnn_operator *op, aclOpExecutor *handle, aclnn_executor **taken);
+aclnnStatus aclnn_executor_take(const aclnn_executor *checked, aclnn_executor **taken);
 
 /* Undoes aclnn_executor_take. */
 void aclnn_executor_give_back(aclnn_executor *taken);

@@ -153,41 +153,42 @@ static aclError run_job(void *user)
                       floyd_last_message());
 }
 
-static const char *stream_needed(aclError error)
+static aclnnStatus report_stream(const char *name, aclrtStream stream, aclError error)
 {
-    switch (error) {
-    case ACL_ERROR_RT_CONTEXT_NULL:
-        return "a device on this thread, by aclrtSetDevice";
-    case ACL_ERROR_RT_MEMORY_ALLOCATION:
-        return "memory";
-    default:
-        return "one from aclrtCreateStream in this thread's context";
+    if (error == ACL_ERROR_RT_MEMORY_ALLOCATION) {
+        return acl_report(ACLNN_ERR_INNER_CREATE_EXECUTOR, "%s: no memory to put it on the stream", name);
     }
+    return acl_report(ACLNN_ERR_RUNTIME_ERROR, "%s: stream %s takes no work (%d), needs %s", name,
+                      stream == NULL ? "NULL" : "given", (int)error,
+                      stream == NULL || error == ACL_ERROR_RT_CONTEXT_NULL
+                          ? "a device on this thread, by aclrtSetDevice in this process"
+                          : "one from aclrtCreateStream in this thread's context");
 }
 
-static aclnnStatus submit(aclnn_executor *job, aclrtStream stream)
+/* Takes the executor that was checked, and gives it back where the stream refuses it. */
+static aclnnStatus submit(const aclnn_executor *checked, aclrtStream stream)
 {
+    aclnn_executor *job;
+    const aclnnStatus status = aclnn_executor_take(checked, &job);
+    if (status != ACLNN_SUCCESS) return status;
     take_addresses(job);
-    const char *name = job->op->name; /* an accepted job may be gone when acl_stream_submit returns */
     const aclError error = acl_stream_submit(stream, (acl_work){run_job, free, job});
-    if (error == ACL_SUCCESS) return ACLNN_SUCCESS;
-    return acl_report(ACLNN_ERR_RUNTIME_ERROR, "%s: stream %s takes no work (%d), needs %s", name,
-                      stream == NULL ? "NULL" : "given", (int)error, stream_needed(error));
+    if (error == ACL_SUCCESS) return ACLNN_SUCCESS; /* the job may be gone already */
+    aclnn_executor_give_back(job);
+    return report_stream(checked->op->name, stream, error);
 }
 
 aclnnStatus aclnn_launch(const aclnn_operator *op, void *workspace, uint64_t workspace_size,
                          aclOpExecutor *executor, aclrtStream stream)
 {
     if (executor == NULL) return acl_report(ACLNN_ERR_PARAM_NULLPTR, "%s: executor is NULL", op->name);
-    aclnn_executor *job;
-    aclnnStatus status = aclnn_executor_take(op, executor, &job);
+    aclnn_executor job; /* the one in the registry stays there as long as it may be refused */
+    aclnnStatus status = aclnn_executor_read(op, executor, &job);
     if (status != ACLNN_SUCCESS) return status;
-    job->workspace = workspace;
-    job->workspace_given = workspace_size < SIZE_MAX ? (size_t)workspace_size : SIZE_MAX;
-    status = check_workspace(job);
-    if (status == ACLNN_SUCCESS) status = check_addresses(job);
-    if (status == ACLNN_SUCCESS) status = check_overlap(job);
-    if (status == ACLNN_SUCCESS) status = submit(job, stream);
-    if (status != ACLNN_SUCCESS) aclnn_executor_give_back(job);
-    return status;
+    job.workspace = workspace;
+    job.workspace_given = workspace_size < SIZE_MAX ? (size_t)workspace_size : SIZE_MAX;
+    status = check_workspace(&job);
+    if (status == ACLNN_SUCCESS) status = check_addresses(&job);
+    if (status == ACLNN_SUCCESS) status = check_overlap(&job);
+    return status == ACLNN_SUCCESS ? submit(&job, stream) : status;
 }

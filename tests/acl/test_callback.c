@@ -65,6 +65,40 @@ static void check_probe(probe *p)
     OK(aclrtFreeHost(p->pinned));
 }
 
+static void change_context(void *user)
+{
+    probe *p = user;
+    p->create = aclrtCreateContext(&p->context, 0);
+}
+
+static void look_at_context(void *user)
+{
+    probe *p = user;
+    aclrtGetCurrentContext(&p->seen);
+    p->submit = aclrtLaunchHostFunc(p->stream, add_one, &p->n);
+}
+
+/* A host function may take another context: the next one has the stream's again. */
+static void each_host_function_has_the_context_of_its_stream(void **state)
+{
+    (void)state;
+    probe p = {0};
+    aclrtContext own;
+    OK(aclrtGetCurrentContext(&own));
+    OK(aclrtCreateStream(&p.stream));
+    OK(aclrtLaunchHostFunc(p.stream, change_context, &p));
+    OK(aclrtLaunchHostFunc(p.stream, look_at_context, &p));
+    OK(aclrtSynchronizeStream(p.stream));
+    OK(aclrtSynchronizeStream(p.stream)); /* for what the last one submitted */
+    OK(p.create);
+    OK(p.submit);
+    assert_ptr_equal(p.seen, own);
+    assert_ptr_not_equal(p.context, own);
+    assert_int_equal(p.n, 1);
+    OK(aclrtDestroyStream(p.stream));
+    OK(aclrtDestroyContext(p.context));
+}
+
 static void host_functions_may_submit_and_not_wait(void **state)
 {
     (void)state;
@@ -287,6 +321,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         ON_DEVICE(host_functions_may_submit_and_not_wait),
+        ON_DEVICE(each_host_function_has_the_context_of_its_stream),
         ON_DEVICE(callbacks_run_on_the_subscribed_thread),
         ON_DEVICE(a_blocking_callback_holds_the_stream),
         ON_DEVICE(a_free_callback_does_not_hold_the_stream),

@@ -123,6 +123,59 @@ static void read_mask(void *user)
 }
 
 /* Signals are for the program's threads; a fault is of the thread that commits it. */
+typedef struct ending {
+    aclrtContext context;
+    aclrtStream stream;
+    aclError status;
+} ending;
+
+static void *end_stream(void *user)
+{
+    ending *e = user;
+    e->status = aclrtSetCurrentContext(e->context);
+    if (e->status == ACL_SUCCESS) e->status = aclrtDestroyStream(e->stream);
+    return NULL;
+}
+
+static void *end_context(void *user)
+{
+    ending *e = user;
+    e->status = aclrtDestroyContext(e->context);
+    return NULL;
+}
+
+/* While one thread destroys a stream that works, others find it no more, but who waits for all work waits for this.
+ */
+static void others_wait_for_a_stream_that_ends(void **state)
+{
+    (void)state;
+    gate g = GATE;
+    ending e = {.status = -1}, all;
+    pthread_t one, two;
+    aclError asked;
+    OK(aclrtCreateContext(&e.context, 0));
+    OK(aclrtCreateStream(&e.stream));
+    OK(aclrtLaunchHostFunc(e.stream, gate_wait, &g));
+    gate_until_reached(&g);
+    assert_int_equal(pthread_create(&one, NULL, end_stream, &e), 0);
+    do {
+        aclrtStreamStatus status;
+        asked = aclrtStreamQuery(e.stream, &status);
+        (void)aclGetRecentErrMsg();
+    } while (asked == ACL_SUCCESS);
+    assert_int_equal(asked, ACL_ERROR_RT_INVALID_HANDLE);
+    FAILS(ACL_ERROR_RT_STREAM_SYNC_TIMEOUT, aclrtSynchronizeDeviceWithTimeout(1));
+    all = (ending){.context = e.context, .status = -1};
+    assert_int_equal(pthread_create(&two, NULL, end_context, &all), 0);
+    sleep_ms(30);
+    assert_int_equal(all.status, -1); /* it waits */
+    gate_open(&g);
+    assert_int_equal(pthread_join(one, NULL), 0);
+    assert_int_equal(pthread_join(two, NULL), 0);
+    assert_int_equal(e.status, ACL_SUCCESS);
+    assert_int_equal(all.status, ACL_SUCCESS);
+}
+
 static void streams_block_signals(void **state)
 {
     static const int theirs[] = {SIGHUP, SIGINT, SIGTERM, SIGUSR1, SIGALRM, SIGCHLD};
@@ -223,6 +276,7 @@ int main(void)
         ON_DEVICE(timeouts),
         ON_DEVICE(streams_do_not_wait_for_each_other),
         ON_DEVICE(destroy_waits),
+        ON_DEVICE(others_wait_for_a_stream_that_ends),
         ON_DEVICE(streams_block_signals),
         ON_DEVICE(handles),
         ON_DEVICE(many_streams_and_events),

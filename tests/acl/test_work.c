@@ -89,6 +89,30 @@ static void a_failure_waits_for_the_synchronize(void **state)
     assert_int_equal(bad.drops, 3);
 }
 
+static void failures_of_two_streams_are_told_one_by_one(void **state)
+{
+    (void)state;
+    int clock = 0;
+    job bad[2] = {{.clock = &clock, .result = 361001, .message = "the one"},
+                  {.clock = &clock, .result = 361001, .message = "the other"}};
+    aclrtStream stream[2];
+    for (int i = 0; i < 2; i++) {
+        OK(aclrtCreateStream(&stream[i]));
+        OK(acl_stream_submit(stream[i], work_of(&bad[i])));
+    }
+    bool told[2] = {false, false};
+    for (int i = 0; i < 2; i++) {
+        assert_int_equal(aclrtSynchronizeDevice(), ACL_ERROR_RT_INTERNAL_ERROR);
+        const char *message = aclGetRecentErrMsg();
+        assert_non_null(message);
+        told[strstr(message, "the other") != NULL] = true;
+        assert_null(aclGetRecentErrMsg());
+    }
+    assert_true(told[0] && told[1]);
+    OK(aclrtSynchronizeDevice());
+    for (int i = 0; i < 2; i++) OK(aclrtDestroyStream(stream[i]));
+}
+
 static void call_wrongly(void *user)
 {
     (void)user;
@@ -141,6 +165,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         ON_DEVICE(runs_in_order_and_drops_once),
         ON_DEVICE(a_failure_waits_for_the_synchronize),
+        ON_DEVICE(failures_of_two_streams_are_told_one_by_one),
         ON_DEVICE(a_failure_without_words_has_none_of_another),
         ON_DEVICE(refused_work_is_not_touched),
         ON_DEVICE(long_messages_are_cut),

@@ -86,6 +86,9 @@ void cell_record(actor *a, cell *c);
 /* Threads that use, make and destroy the same few handles; each status is a documented one. */
 void chaos(const load *how, uint64_t seed);
 
+/* Two threads at one object, one of which destroys it, again and again. */
+void duels(uint64_t seed);
+
 /* From now on this thread pauses behind one unlock in eight. */
 void races_pause_here(void);
 

@@ -6,11 +6,7 @@
  */
 #include "races.h"
 
-#include <sched.h>
-#include <string.h>
-#include <time.h>
-
-enum { SLOTS = 6, KINDS = 14, DUELS = 40 };
+enum { SLOTS = 6, KINDS = 14 };
 
 static _Atomic(void *) contexts[SLOTS], streams[SLOTS], events[SLOTS];
 static atomic_long accepted, ran;
@@ -159,46 +155,8 @@ static void clear(_Atomic(void *) *slots, aclError (*destroy)(void *))
     }
 }
 
-static _Atomic(void *) contested;
-static atomic_bool settled;
-static atomic_long populated;
-
-static void *populate(void *unused)
-{
-    races_pause_here();
-    while (!atomic_load(&settled)) {
-        CHECK(aclrtSetCurrentContext(atomic_load(&contested)));
-        aclrtStream made = NULL;
-        const aclError status = aclrtCreateStream(&made);
-        CHECK(status);
-        if (status == ACL_SUCCESS) atomic_fetch_add(&populated, 1);
-    }
-    return unused;
-}
-
-/* Contexts destroyed while another thread makes streams in them: one may be gone before its maker has returned. */
-static void duel(uint64_t seed)
-{
-    pthread_t other;
-    atomic_store(&settled, false);
-    TRUE(pthread_create(&other, NULL, populate, NULL) == 0);
-    for (int i = 0; i < DUELS; i++) {
-        aclrtContext context = NULL;
-        CHECK(aclrtCreateContext(&context, 0));
-        const long before = atomic_load(&populated);
-        atomic_store(&contested, context);
-        while (atomic_load(&populated) == before) sched_yield();
-        nanosleep(&(struct timespec){.tv_nsec = (long)(next_random(&seed) % 2000000)}, NULL);
-        CHECK(aclrtDestroyContext(context));
-    }
-    atomic_store(&settled, true);
-    TRUE(pthread_join(other, NULL) == 0);
-    atomic_store(&contested, NULL);
-}
-
 void chaos(const load *how, uint64_t seed)
 {
-    duel(seed);
     intruder intruders[MOST_THREADS];
     for (int i = 0; i < how->threads; i++) {
         intruders[i] = (intruder){.index = i, .steps = how->works * 4, .random = seed * 977 + (uint64_t)i};

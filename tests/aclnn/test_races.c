@@ -107,6 +107,7 @@ int main(int argc, char **argv)
         watchdog_feed(how.patience);
         run_together(&how, (ending)(round % ENDINGS));
         wrong += compare(&how, expected);
+        duels(how.seed + (uint64_t)round);
         chaos(&how, how.seed + (uint64_t)round);
         last = footprint_now();
         if (round == 1) second = last;
