@@ -97,16 +97,27 @@ aclnnStatus aclDestroyTensor(const aclTensor *tensor)
     return ACLNN_SUCCESS;
 }
 
-static aclnnStatus null_argument(const char *function)
+static aclnnStatus check_given(const char *function, const char *argument, const void *value)
 {
-    return acl_report(ACLNN_ERR_PARAM_NULLPTR, "%s: an argument is NULL, needs all of them", function);
+    if (value != NULL) return ACLNN_SUCCESS;
+    return acl_report(ACLNN_ERR_PARAM_NULLPTR, "%s: %s is NULL", function, argument);
+}
+
+/* A tensor, and a place for an answer. */
+static aclnnStatus check_both(const char *function, const void *tensor, const char *argument, const void *place)
+{
+    const aclnnStatus status = check_given(function, "tensor", tensor);
+    return status == ACLNN_SUCCESS ? check_given(function, argument, place) : status;
 }
 
 static aclnnStatus hand_out(const char *function, const int64_t *from, uint64_t count, int64_t **values,
                             uint64_t *n)
 {
     int64_t *copy = aclnn_new_array(count);
-    if (copy == NULL) return acl_report(ACLNN_ERR_INNER_NULLPTR, "%s: no memory", function);
+    if (copy == NULL) {
+        return acl_report(ACLNN_ERR_INNER_NULLPTR, "%s: no memory for %llu values", function,
+                          (unsigned long long)count);
+    }
     copy_axes(copy, from, count);
     *values = copy;
     *n = count;
@@ -115,53 +126,64 @@ static aclnnStatus hand_out(const char *function, const int64_t *from, uint64_t 
 
 aclnnStatus aclGetViewShape(const aclTensor *tensor, int64_t **viewDims, uint64_t *viewDimsNum)
 {
-    if (tensor == NULL || viewDims == NULL || viewDimsNum == NULL) return null_argument("aclGetViewShape");
+    aclnnStatus status = check_both("aclGetViewShape", tensor, "viewDims", viewDims);
+    if (status == ACLNN_SUCCESS) status = check_given("aclGetViewShape", "viewDimsNum", viewDimsNum);
+    if (status != ACLNN_SUCCESS) return status;
     return hand_out("aclGetViewShape", tensor->size, tensor->axes, viewDims, viewDimsNum);
 }
 
 aclnnStatus aclGetStorageShape(const aclTensor *tensor, int64_t **storageDims, uint64_t *storageDimsNum)
 {
-    if (tensor == NULL || storageDims == NULL || storageDimsNum == NULL) return null_argument("aclGetStorageShape");
+    aclnnStatus status = check_both("aclGetStorageShape", tensor, "storageDims", storageDims);
+    if (status == ACLNN_SUCCESS) status = check_given("aclGetStorageShape", "storageDimsNum", storageDimsNum);
+    if (status != ACLNN_SUCCESS) return status;
     return hand_out("aclGetStorageShape", tensor->storage_size, tensor->storage_axes, storageDims, storageDimsNum);
 }
 
 aclnnStatus aclGetViewStrides(const aclTensor *tensor, int64_t **stridesValue, uint64_t *stridesNum)
 {
-    if (tensor == NULL || stridesValue == NULL || stridesNum == NULL) return null_argument("aclGetViewStrides");
+    aclnnStatus status = check_both("aclGetViewStrides", tensor, "stridesValue", stridesValue);
+    if (status == ACLNN_SUCCESS) status = check_given("aclGetViewStrides", "stridesNum", stridesNum);
+    if (status != ACLNN_SUCCESS) return status;
     return hand_out("aclGetViewStrides", tensor->stride, tensor->axes, stridesValue, stridesNum);
 }
 
 aclnnStatus aclGetViewOffset(const aclTensor *tensor, int64_t *offset)
 {
-    if (tensor == NULL || offset == NULL) return null_argument("aclGetViewOffset");
+    const aclnnStatus status = check_both("aclGetViewOffset", tensor, "offset", offset);
+    if (status != ACLNN_SUCCESS) return status;
     *offset = tensor->offset;
     return ACLNN_SUCCESS;
 }
 
 aclnnStatus aclGetFormat(const aclTensor *tensor, aclFormat *format)
 {
-    if (tensor == NULL || format == NULL) return null_argument("aclGetFormat");
+    const aclnnStatus status = check_both("aclGetFormat", tensor, "format", format);
+    if (status != ACLNN_SUCCESS) return status;
     *format = tensor->format;
     return ACLNN_SUCCESS;
 }
 
 aclnnStatus aclGetDataType(const aclTensor *tensor, aclDataType *dataType)
 {
-    if (tensor == NULL || dataType == NULL) return null_argument("aclGetDataType");
+    const aclnnStatus status = check_both("aclGetDataType", tensor, "dataType", dataType);
+    if (status != ACLNN_SUCCESS) return status;
     *dataType = tensor->dtype;
     return ACLNN_SUCCESS;
 }
 
 aclnnStatus aclSetRawTensorAddr(aclTensor *tensor, void *addr)
 {
-    if (tensor == NULL) return null_argument("aclSetRawTensorAddr");
+    const aclnnStatus status = check_given("aclSetRawTensorAddr", "tensor", tensor);
+    if (status != ACLNN_SUCCESS) return status;
     atomic_store(&tensor->data, addr);
     return ACLNN_SUCCESS;
 }
 
 aclnnStatus aclGetRawTensorAddr(const aclTensor *tensor, void **addr)
 {
-    if (tensor == NULL || addr == NULL) return null_argument("aclGetRawTensorAddr");
+    const aclnnStatus status = check_both("aclGetRawTensorAddr", tensor, "addr", addr);
+    if (status != ACLNN_SUCCESS) return status;
     *addr = atomic_load(&tensor->data);
     return ACLNN_SUCCESS;
 }
@@ -170,12 +192,10 @@ aclTensorList *aclCreateTensorList(const aclTensor *const *value, uint64_t size)
 {
     aclTensorList *list = NULL;
     const size_t each = sizeof list->tensors[0]; /* NOLINT(bugprone-sizeof-expression): a list of pointers */
-    if ((value != NULL || size == 0) && size <= (SIZE_MAX - sizeof *list) / each) {
-        list = malloc(sizeof *list + (size_t)size * each);
-    }
+    if (size > 0 && check_given("aclCreateTensorList", "value", value) != ACLNN_SUCCESS) return NULL;
+    if (size <= (SIZE_MAX - sizeof *list) / each) list = malloc(sizeof *list + (size_t)size * each);
     if (list == NULL) {
-        (void)acl_report(ACLNN_ERR_INNER_NULLPTR,
-                         "aclCreateTensorList: value is NULL, or no memory for %llu tensors",
+        (void)acl_report(ACLNN_ERR_INNER_NULLPTR, "aclCreateTensorList: no memory for %llu tensors",
                          (unsigned long long)size);
         return NULL;
     }
@@ -193,7 +213,9 @@ aclnnStatus aclDestroyTensorList(const aclTensorList *array)
 
 aclnnStatus aclGetTensorListSize(const aclTensorList *tensorList, uint64_t *size)
 {
-    if (tensorList == NULL || size == NULL) return null_argument("aclGetTensorListSize");
+    aclnnStatus status = check_given("aclGetTensorListSize", "tensorList", tensorList);
+    if (status == ACLNN_SUCCESS) status = check_given("aclGetTensorListSize", "size", size);
+    if (status != ACLNN_SUCCESS) return status;
     *size = tensorList->count;
     return ACLNN_SUCCESS;
 }

@@ -168,17 +168,13 @@ static floyd_status check_shape(const floyd_problem *p, floyd_role role)
     const char *axes = rules[role].axes;
     for (int axis = 0; axis < 5; axis++) {
         if (size_allowed(p, role, axis, size[axis])) continue;
-        char need[40];
-        if (axes[axis] == 'R')
-            snprintf(need, sizeof need, "1 or more");
-        else
-            snprintf(need, sizeof need, "%s%lld", is_broadcast(role) ? "1 or " : "",
+        char need[80] = "1 or more";
+        if (axes[axis] != 'R')
+            snprintf(need, sizeof need, "%s%lld as q and k1 have it", is_broadcast(role) ? "1 or " : "",
                      (long long)size_of(p, axes[axis]));
-        return floyd_fail(
-            FLOYD_ERROR_SHAPE,
-            "%s has shape [%lld,%lld,%lld,%lld,%lld]; axis %d (%c) needs to be %s as q and k1 have it",
-            rules[role].name, (long long)size[0], (long long)size[1], (long long)size[2], (long long)size[3],
-            (long long)size[4], axis, axes[axis], need);
+        return floyd_fail(FLOYD_ERROR_SHAPE, "%s has shape [%lld,%lld,%lld,%lld,%lld]; axis %d (%c) needs to be %s",
+                          rules[role].name, (long long)size[0], (long long)size[1], (long long)size[2],
+                          (long long)size[3], (long long)size[4], axis, axes[axis], need);
     }
     return FLOYD_OK;
 }
