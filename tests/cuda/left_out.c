@@ -54,6 +54,7 @@ static const struct {
     {"bits", "test_layouts_of_padding", IN_EMULATOR, "slow"},
     {"masks", "test_ragged_padding", IN_EMULATOR, "slow"},
     {"concurrency", "test_more_threads_than_work", EVERYWHERE, "the CPU's threads"},
+    {"concurrency", "test_idle_threads", EVERYWHERE, "the CPU's threads"},
     {"concurrency", "test_fork", EVERYWHERE, "CUDA does not survive a fork"},
     {"concurrency", "test_fork_while_computing", EVERYWHERE, "CUDA does not survive a fork"},
 };

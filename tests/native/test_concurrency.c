@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Many host threads at once, more threads than processors, and a child after fork. */
+/* Many host threads at once, more threads than processors, idle threads, and a child after fork. */
 #define _DEFAULT_SOURCE
 #include "cmocka_all.h"
 
@@ -9,6 +9,7 @@
 #include <pthread.h>
 #include <stdatomic.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 enum { HOSTS = 6, ROUNDS = 5 };
@@ -90,6 +91,26 @@ static int child_agrees(const problem *parent)
     return 0;
 }
 
+static double processor_seconds(void)
+{
+    struct timespec t;
+    assert_int_equal(clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &t), 0);
+    return (double)t.tv_sec + (double)t.tv_nsec / 1e9;
+}
+
+/* Between calls nobody spins: a tenth of one processor, for what a sanitizer's own thread does. */
+static void test_idle_threads(void **state)
+{
+    (void)state;
+    spec s = spec_of(2, 2, 40, 35, 34, 8);
+    s.threads = 8;
+    run_and_check(&s);
+    const double before = processor_seconds();
+    nanosleep(&(struct timespec){.tv_nsec = 300000000}, NULL);
+    const double used = processor_seconds() - before;
+    if (used > 0.03) fail_msg("idle threads took %g s of 0.3", used);
+}
+
 /* Threads of the parent are not in the child: it must not wait for them. */
 static void test_fork(void **state)
 {
@@ -154,7 +175,8 @@ static void test_fork_while_computing(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {cmocka_unit_test(test_many_callers),
-                                       cmocka_unit_test(test_more_threads_than_work), cmocka_unit_test(test_fork),
+                                       cmocka_unit_test(test_more_threads_than_work),
+                                       cmocka_unit_test(test_idle_threads), cmocka_unit_test(test_fork),
                                        cmocka_unit_test(test_fork_while_computing)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
