@@ -2,6 +2,7 @@
 """Every way a file can lie: a clear refusal, exit status 1, and nothing written."""
 
 import json
+import os
 import struct
 
 import numpy as np
@@ -35,6 +36,8 @@ SAFETENSORS = {
     "header beyond the file": (struct.pack("<Q", 100) + b"{}", "cut off"),
     "header just beyond the file": (struct.pack("<Q", 3) + b"{}", "cut off"),
     "header above the limit": (struct.pack("<Q", 100_000_001) + b"{}", "not a safetensors file"),
+    "header of 4 GiB": (struct.pack("<Q", 2**32) + b"{}", "not a safetensors file"),
+    "header of 4 GiB and two bytes": (struct.pack("<Q", 2**32 + 2) + b"{}", "not a safetensors file"),
     "header of 2^64-1": (b"\xff" * 8 + b"{}", "not a safetensors file"),
     "no JSON": (pack(b"query"), "JSON"),
     "half JSON": (pack(b'{"query": {"dtype": "F32"'), "JSON"),
@@ -153,6 +156,13 @@ def test_safetensors(tmp_path, out, content, words):
     assert not list(out.parent.iterdir())
 
 
+def test_header_of_4_gib_that_is_there(tmp_path, out):
+    path = tmp_path / "in.safetensors"
+    path.write_bytes(struct.pack("<Q", 2**32) + b'{"query": ')
+    os.truncate(path, 8 + 2**32 + BYTES)  # a hole: it takes no room
+    assert "not a safetensors file" in refused(1, "forward", path, "-s", "1", "-o", out)
+
+
 @pytest.mark.parametrize("content, words", NPY.values(), ids=NPY)
 def test_npy(tmp_path, out, content, words):
     directory = tmp_path / "in"
@@ -172,8 +182,6 @@ def test_names_do_not_reach_the_terminal(tmp_path, out):
 
 @pytest.mark.parametrize("kind", ["missing", "directory that is empty", "pipe", "device"])
 def test_no_file(tmp_path, out, kind):
-    import os
-
     path = tmp_path / "in"
     if kind.startswith("directory"):
         path.mkdir()

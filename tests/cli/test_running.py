@@ -11,6 +11,7 @@ import subprocess
 import termios
 import time
 
+import numpy as np
 import pytest
 
 from conftest import SCALE, floydattn, operands, start
@@ -155,11 +156,11 @@ def test_ignored_hangups_stay_ignored(problem, out, tmp_path):
     assert process.wait(timeout=30) == 0 and out.exists()
 
 
-def change(problem, tmp_path, out, act, threads=1):
+def change(problem, tmp_path, out, act, threads=1, command="forward"):
     """The message of a run whose input `act` changes while the library is about to read it."""
     called, go = tmp_path / "called", tmp_path / "go"
     env = {"STAND_IN_CALLED": called, "STAND_IN_GO": go}
-    process = start("forward", problem, "-o", out, "--threads", threads, stand_in="wait", env=env)
+    process = start(command, problem, "-s", SCALE, "-o", out, "--threads", threads, stand_in="wait", env=env)
     wait_for(called)
     act()
     go.touch()
@@ -176,9 +177,20 @@ def large(tmp_path):
     return path
 
 
+@pytest.mark.parametrize("command", ["forward", "grad"])
 @pytest.mark.parametrize("threads", [1, 4])
-def test_input_that_shrinks_under_the_library(large, tmp_path, out, threads):
-    assert "became shorter" in change(large, tmp_path, out, lambda: os.truncate(large, 4096), threads)
+def test_input_that_shrinks_under_the_library(large, tmp_path, out, threads, command):
+    assert "became shorter" in change(large, tmp_path, out, lambda: os.truncate(large, 4096), threads, command)
+
+
+@pytest.mark.parametrize("command", ["forward", "grad"])
+def test_array_that_shrinks_under_the_library(tmp_path, out, command):
+    directory = tmp_path / "large"
+    directory.mkdir()
+    for name, (_, stored) in operands(h=16, n=8, m=16, k=16, d=64).items():
+        np.save(directory / name, stored)
+    message = change(directory, tmp_path, out, lambda: os.truncate(directory / "value2.npy", 4096), command=command)
+    assert "value2.npy" in message and "became shorter" in message
 
 
 def test_input_that_shrinks_within_a_page(problem, tmp_path, out):
