@@ -73,9 +73,16 @@ class Row:
         if not value <= self.worst.get(what, (-1.0, ""))[0]:
             self.worst[what] = (value, name)
 
+    def see_error(self, who, name, got, golden):
+        finite = np.isfinite(got) & np.isfinite(golden)
+        if finite.any():
+            error, size = (np.sqrt((values[finite] ** 2).mean()) for values in (got - golden, golden))
+            self.see(f"error/{who}", error / size if size else error, name)
+
     def see_averages(self, who, name, got, other, golden):
         finite = np.isfinite(got) & np.isfinite(golden) & np.isfinite(other)
         assert finite.size >= 4096
+        self.see_error(who, name, other, golden)
         if finite.any():
             ours, theirs = (rules.measures(values[finite], golden[finite]) for values in (got, other))
             self.see(f"mean/{who}", ratio(ours[1], theirs[1]), name)
@@ -114,6 +121,7 @@ def measure(dtype, case, options):
             with np.errstate(all="ignore"):
                 share = np.where(np.isfinite(best), abs(got[name] - golden[name]) / allowed, 0)
             row.see("bound", float(share.max()), name)
+        row.see_error("ours", name, got[name], best)
         if dtype in lib.HALVES:
             rules.rule_2(name, got[name], best, peer[name].astype(np.float64))
             row.see_averages("plain", name, got[name], peer[name].astype(np.float64), best)
@@ -123,8 +131,8 @@ def measure(dtype, case, options):
     return row
 
 
-COLUMNS = {"bound": "share of the bound", "mean/plain": "mean, plain", "rms/plain": "RMS, plain", "mean/torch": "mean, PyTorch",
-           "rms/torch": "RMS, PyTorch"}
+COLUMNS = {"bound": "share of the bound", "error/ours": "error", "error/plain": "plain's", "error/torch": "PyTorch's",
+           "mean/plain": "mean / plain", "rms/plain": "RMS / plain", "mean/torch": "mean / PyTorch's", "rms/torch": "RMS / PyTorch's"}
 
 
 def table(rows):

@@ -43,5 +43,5 @@ run_tests() { ctest --test-dir "$build" --no-tests=error --parallel "$jobs" "$@"
 describe() {
     printf '%s, %s processors, %s, %s, commit %s, %s\n' \
         "$(sed -n 's/^model name[^:]*: //p;T;q' /proc/cpuinfo)" "$(nproc)" "$(. /etc/os-release && echo "$PRETTY_NAME")" \
-        "$(${CC:-cc} --version | head -n 1)" "$(git rev-parse --short HEAD 2>/dev/null || echo unknown)" "$(date -u +%F)"
+        "$(${CC:-cc} --version | head -n 1)" "$(git describe --always --dirty 2>/dev/null || echo unknown)" "$(date -u +%F)"
 }

@@ -7,12 +7,21 @@ source "$(dirname "$0")/common.sh"
 configure_or_share -DFLOYDATTN_CUDA=OFF
 compile --target floydattn_cli floyd_refuse test_threads_fail test_acl_shortage test_aclnn_shortage
 
-# The library can run out of threads alone: it calls nothing that gives memory or opens a file.
+# The library can run out of threads alone: it calls nothing that gives memory or opens a file. (It asks for a set of
+# processors, and does without where there is none.)
 library=$build/lib/libfloydattn.so
 if nm -D --undefined-only "$library" |
     grep -wE '(m|c|re|aligned_|p?v)alloc|reallocarray|(posix_)?memalign|str(n)?dup|v?asprintf|mmap|(f|mk[a-z]*)?open(at)?|fopen(64)?|write'; then
     fail "$library calls what may fail in ways that these checks do not know"
 fi
+# Neither library ends the process, prints, or handles signals.
+ends='_*(abort|assert_fail|q?exit|raise|kill|sigaction|signal|longjmp|system|exec[a-z]*|dlopen)'
+prints='_*(v?[fd]?printf(_chk)?|f?putc|f?puts|putchar|perror|p?write|fwrite|v?syslog)'
+for other in "$library" "$build/lib/libfloydattn_acl.so"; do
+    if nm -D --undefined-only --without-symbol-versions "$other" | awk '{ print $2 }' | grep -ixE "$ends|$prints"; then
+        fail "$other calls what ends a process, prints or handles signals"
+    fi
+done
 run_tests -R '^(native\.threads_fail|acl_shortage|aclnn\.shortage)$' --quiet
 /usr/bin/python3 -B tests/trust/faults/command.py "$build/bin/floydattn" "$build/tests/cli/floyd_refuse.so"
 say 'each failure has a status and a message, leaves what was there, and nothing else'
