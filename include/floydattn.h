@@ -68,7 +68,7 @@ typedef enum floyd_status {
     FLOYD_ERROR_SHAPE = 3,       /* a size that is negative or disagrees with another tensor's */
     FLOYD_ERROR_OVERFLOW = 4,    /* a product of sizes or strides does not fit in 64 bits */
     FLOYD_ERROR_STRIDE = 5,      /* the strides of an output make its elements overlap */
-    FLOYD_ERROR_OVERLAP = 6,     /* an output shares bytes with another tensor or the workspace */
+    FLOYD_ERROR_OVERLAP = 6,     /* an output's bytes, first to last, meet another tensor's or the workspace's */
     FLOYD_ERROR_OPTION = 7,      /* an option or an enum value outside its range */
     FLOYD_ERROR_WORKSPACE = 8,   /* the workspace is smaller than the query said */
     FLOYD_ERROR_UNSUPPORTED = 9, /* FLOYDATTN_ISA names an ISA that is unknown or not available here */
@@ -189,7 +189,7 @@ FLOYD_API int floyd_default_threads(void);
 
 typedef struct floyd_forward_args {
     size_t struct_size;       /* sizeof(floyd_forward_args); FLOYD_FORWARD_ARGS_INIT sets it */
-    double scale;             /* rounded to fp32 unless the tensors are fp64 */
+    double scale;             /* any value, NaN and infinities too; rounded to fp32 unless the tensors are fp64 */
     const floyd_tensor *q;    /* [B,H,N,M,D] F16, BF16, F32 or F64 */
     const floyd_tensor *k1;   /* [B,H,N,K,D] as q */
     const floyd_tensor *v1;   /* [B,H,N,K,D] as q */
