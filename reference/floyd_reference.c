@@ -271,6 +271,15 @@ void floyd_reference_philox(const uint32_t counter[4], const uint32_t key[2], ui
 
 /* ---- Half types -------------------------------------------------------------------------------- */
 
+/* 2^exponent, which is a normal number: ldexp() takes ten times as long. */
+static double power_of_two(int exponent)
+{
+    const uint64_t bits = (uint64_t)(exponent + 1023) << 52;
+    double value;
+    memcpy(&value, &bits, sizeof value);
+    return value;
+}
+
 /* A sign bit, exponent_bits and mantissa_bits, laid out as IEEE 754 lays them out, in 16 bits. */
 static double decode(uint16_t bits, int exponent_bits, int mantissa_bits)
 {
@@ -281,9 +290,9 @@ static double decode(uint16_t bits, int exponent_bits, int mantissa_bits)
     if (exponent == (1 << exponent_bits) - 1)
         value = mantissa ? NAN : INFINITY;
     else if (exponent == 0)
-        value = ldexp(mantissa, 1 - bias - mantissa_bits);
+        value = mantissa * power_of_two(1 - bias - mantissa_bits);
     else
-        value = ldexp(mantissa + (1 << mantissa_bits), exponent - bias - mantissa_bits);
+        value = (mantissa + (1 << mantissa_bits)) * power_of_two(exponent - bias - mantissa_bits);
     return bits & 0x8000 ? -value : value;
 }
 
@@ -298,7 +307,7 @@ static uint16_t encode(double value, int exponent_bits, int mantissa_bits)
     if (size == 0) return (uint16_t)sign;
     if (isinf(value) || ilogb(size) > bias) return (uint16_t)(sign | infinity);
     const int exponent = ilogb(size) > lowest ? ilogb(size) : lowest;
-    const double units = ldexp(size, mantissa_bits - exponent), whole = floor(units), rest = units - whole;
+    const double units = size * power_of_two(mantissa_bits - exponent), whole = floor(units), rest = units - whole;
     /* The hidden bit of a normal number carries one into the exponent field, as rounding up may. */
     int bits = ((exponent - lowest) << mantissa_bits) + (int)whole;
     if (rest > 0.5 || (rest == 0.5 && (bits & 1))) bits++;

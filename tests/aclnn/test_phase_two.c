@@ -265,6 +265,8 @@ static void test_tensors_in_the_workspace(void **state)
         for (int i = 0; i < op->count; i++) {
             refused_across(&s, i, s.c.workspace, s.c.workspace_bytes, op->names[i], "the workspace");
         }
+        refused_with(&s.c, ACLNN_ERR_PARAM_INVALID, (void *)(uintptr_t)16, UINT64_MAX, "shares bytes",
+                     "the workspace");
         spread_close(&s);
     }
 }
