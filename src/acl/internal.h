@@ -90,7 +90,7 @@ typedef struct acl_object {
 } acl_object;
 
 /*
- * Puts the object in the table and returns its handle. parent, when not NULL, must still be in the table.
+ * Puts the object in the table and returns its handle. parent, when not NULL, must not be closed.
  * NULL for want of memory or of the parent; the object is then unchanged. Else the one reference is the table's:
  * another thread may find the object there and close it before this returns.
  */

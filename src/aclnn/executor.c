@@ -70,15 +70,6 @@ aclOpExecutor *aclnn_executor_publish(aclnn_executor *executor)
     return handle;
 }
 
-/* With the lock held. NULL without memory. */
-static aclnn_executor *take_from(aclnn_executor **link)
-{
-    aclnn_executor *executor = *link;
-    if (executor->repeatable) return malloc(sizeof *executor);
-    *link = executor->next;
-    return executor;
-}
-
 static aclnnStatus report_unknown(const char *function)
 {
     return acl_report(ACLNN_ERR_PARAM_INVALID,
@@ -96,36 +87,37 @@ aclnnStatus aclnn_executor_read(const aclnn_operator *op, aclOpExecutor *handle,
     return known ? ACLNN_SUCCESS : report_unknown(op->name);
 }
 
-aclnnStatus aclnn_executor_take(const aclnn_executor *checked, aclnn_executor **taken)
+aclnnStatus aclnn_executor_begin(const aclnn_executor *checked, aclnn_executor **job)
 {
-    aclnnStatus status = ACLNN_ERR_PARAM_INVALID;
-    bool repeatable = false; /* by now */
+    aclnn_executor *copy = malloc(sizeof *copy);
     acquire();
     aclnn_executor **link = find(handle_of(checked->number));
-    if (link != NULL) {
-        repeatable = (*link)->repeatable;
-        *taken = take_from(link);
-        status = *taken != NULL ? ACLNN_SUCCESS : ACLNN_ERR_INNER_CREATE_EXECUTOR;
-    }
+    const bool free_to_run = link != NULL && !(*link)->running;
+    if (free_to_run && copy != NULL) (*link)->running = !(*link)->repeatable;
     release();
-    if (status == ACLNN_ERR_PARAM_INVALID) return report_unknown(checked->op->name);
-    if (status != ACLNN_SUCCESS) {
-        return acl_report(status, "%s: no memory for a repeatable executor", checked->op->name);
+    if (free_to_run && copy != NULL) {
+        *copy = *checked;
+        *job = copy;
+        return ACLNN_SUCCESS;
     }
-    **taken = *checked;
-    (*taken)->repeatable = repeatable;
-    return ACLNN_SUCCESS;
+    free(copy);
+    if (!free_to_run) return report_unknown(checked->op->name);
+    return acl_report(ACLNN_ERR_INNER_CREATE_EXECUTOR, "%s: no memory to run it", checked->op->name);
 }
 
-void aclnn_executor_give_back(aclnn_executor *taken)
+void aclnn_executor_end(const aclnn_executor *checked, bool runs)
 {
-    if (taken->repeatable) {
-        free(taken);
-        return;
-    }
+    aclnn_executor *used = NULL;
     acquire();
-    insert(taken);
+    aclnn_executor **link = find(handle_of(checked->number));
+    if (link != NULL && runs && !(*link)->repeatable) {
+        used = *link;
+        *link = used->next;
+    } else if (link != NULL) {
+        (*link)->running = false;
+    }
     release();
+    free(used);
 }
 
 void aclnn_executor_bind(const aclnn_executor *executor, void *native_args)

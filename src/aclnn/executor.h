@@ -24,6 +24,7 @@ typedef struct aclnn_executor {
     int threads;
     size_t workspace_bytes; /* what phase one returned */
     bool repeatable;
+    bool running; /* a thread is putting it on a stream */
     /* Of a piece of work on a stream: */
     void *workspace;
     size_t workspace_given;
@@ -39,13 +40,14 @@ aclOpExecutor *aclnn_executor_publish(aclnn_executor *executor);
 aclnnStatus aclnn_executor_read(const aclnn_operator *op, aclOpExecutor *handle, aclnn_executor *copy);
 
 /*
- * Takes an executor for one run as it was read: itself, out of the registry, or a second one where it is
- * repeatable. ACLNN_SUCCESS; 161002: used or destroyed meanwhile; 561101: no memory.
+ * Makes a job, to be freed, of an executor as it was read and changed; until aclnn_executor_end no other thread
+ * can, unless it is repeatable. ACLNN_SUCCESS; 161002: used or destroyed meanwhile; 561101: no memory.
  */
-aclnnStatus aclnn_executor_take(const aclnn_executor *checked, aclnn_executor **taken);
+aclnnStatus aclnn_executor_begin(const aclnn_executor *checked, aclnn_executor **job);
 
-/* Undoes aclnn_executor_take. */
-void aclnn_executor_give_back(aclnn_executor *taken);
+/* After aclnn_executor_begin: the job runs, which uses the executor up, or it was refused and the executor stays.
+ */
+void aclnn_executor_end(const aclnn_executor *checked, bool runs);
 
 /* Fills the arguments of a native call with the views that are present; each is at its argument's offset. */
 void aclnn_executor_bind(const aclnn_executor *executor, void *native_args);

@@ -165,16 +165,16 @@ static aclnnStatus report_stream(const char *name, aclrtStream stream, aclError 
                           : "one from aclrtCreateStream in this thread's context");
 }
 
-/* Takes the executor that was checked, and gives it back where the stream refuses it. */
 static aclnnStatus submit(const aclnn_executor *checked, aclrtStream stream)
 {
     aclnn_executor *job;
-    const aclnnStatus status = aclnn_executor_take(checked, &job);
+    const aclnnStatus status = aclnn_executor_begin(checked, &job);
     if (status != ACLNN_SUCCESS) return status;
     take_addresses(job);
     const aclError error = acl_stream_submit(stream, (acl_work){run_job, free, job});
+    aclnn_executor_end(checked, error == ACL_SUCCESS);
     if (error == ACL_SUCCESS) return ACLNN_SUCCESS; /* the job may be gone already */
-    aclnn_executor_give_back(job);
+    free(job);
     return report_stream(checked->op->name, stream, error);
 }
 
@@ -182,7 +182,7 @@ aclnnStatus aclnn_launch(const aclnn_operator *op, void *workspace, uint64_t wor
                          aclOpExecutor *executor, aclrtStream stream)
 {
     if (executor == NULL) return acl_report(ACLNN_ERR_PARAM_NULLPTR, "%s: executor is NULL", op->name);
-    aclnn_executor job; /* the one in the registry stays there as long as it may be refused */
+    aclnn_executor job; /* the one in the registry stays there until it runs */
     aclnnStatus status = aclnn_executor_read(op, executor, &job);
     if (status != ACLNN_SUCCESS) return status;
     job.workspace = workspace;

@@ -122,7 +122,6 @@ static void read_mask(void *user)
     pthread_sigmask(SIG_SETMASK, NULL, user);
 }
 
-/* Signals are for the program's threads; a fault is of the thread that commits it. */
 typedef struct ending {
     aclrtContext context;
     aclrtStream stream;
@@ -176,6 +175,7 @@ static void others_wait_for_a_stream_that_ends(void **state)
     assert_int_equal(all.status, ACL_SUCCESS);
 }
 
+/* Signals are for the program's threads; a fault is of the thread that commits it. */
 static void streams_block_signals(void **state)
 {
     static const int theirs[] = {SIGHUP, SIGINT, SIGTERM, SIGUSR1, SIGALRM, SIGCHLD};

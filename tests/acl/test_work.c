@@ -92,9 +92,9 @@ static void a_failure_waits_for_the_synchronize(void **state)
 static void failures_of_two_streams_are_told_one_by_one(void **state)
 {
     (void)state;
-    int clock = 0;
-    job bad[2] = {{.clock = &clock, .result = 361001, .message = "the one"},
-                  {.clock = &clock, .result = 361001, .message = "the other"}};
+    int clock[2] = {0};
+    job bad[2] = {{.clock = &clock[0], .result = 361001, .message = "the one"},
+                  {.clock = &clock[1], .result = 361001, .message = "the other"}};
     aclrtStream stream[2];
     for (int i = 0; i < 2; i++) {
         OK(aclrtCreateStream(&stream[i]));

@@ -107,8 +107,7 @@ static void *subscribe(void *unused)
     return unused;
 }
 
-/* ---- Executors, which the other launches without a workspace: refused, they stay
- * --------------------------------- */
+/* ---- Executors, which the other launches without a workspace ------------------------------------------ */
 
 static call refused;
 

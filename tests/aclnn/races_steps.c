@@ -261,8 +261,8 @@ static const struct {
     const char *name;
     void (*run)(actor *a, const lane *l, cell *c);
 } kinds[] = {
-    {5, "forward", forward},
-    {3, "gradient", gradient},
+    {38, "forward", forward},
+    {24, "gradient", gradient},
     {16, "copy_within", copy_within},
     {16, "copy_across", copy_across},
     {8, "put", put},

@@ -169,9 +169,9 @@ static void test_threads(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_threads), /* first: later there are threads that idle */
         cmocka_unit_test(test_tensors),
         cmocka_unit_test(test_executors),
-        cmocka_unit_test(test_threads),
     };
     return cmocka_run_group_tests_name("aclnn shortage", tests, runtime_start, runtime_stop);
 }

@@ -63,7 +63,10 @@ static void test_pivot(void **state)
             }
 }
 
-/* Of infinite keys a row may see only those that score -inf: they weigh nothing, and the row stays a number. */
+/*
+ * Keys that score -inf: beside others they weigh nothing, and the row stays a number; where a row sees no others,
+ * it is exp(-inf + inf).
+ */
 static void test_scores_of_minus_infinity(void **state)
 {
     (void)state;
@@ -202,8 +205,10 @@ static problem stored_gradients(floyd_dtype dtype, double value, int threads)
         tensor_fill_normal(&p.t[r].view, 200 + r, 0, 1);
         put(&p, r, 0, 0, 3, 5, 2, value);
     }
+    floyd_options options = FLOYD_OPTIONS_INIT;
+    options.threads = threads;
     args.add = 1;
-    assert_int_equal(run_backward_args(&args, NULL), FLOYD_OK);
+    assert_int_equal(run_backward_args(&args, &options), FLOYD_OK);
     return p;
 }
 
@@ -242,7 +247,8 @@ static problem carried(floyd_dtype dtype, enum role r, double value)
     return p;
 }
 
-/* A carried state that is no number makes of its row what the formula of two states makes, and of no other. */
+/* A carried state that is no number reaches its own row alone: a NaN makes it NaN, an infinite Y stays what it is.
+ */
 static void test_carried_state(void **state)
 {
     (void)state;

@@ -76,7 +76,8 @@ class Row:
     def see_error(self, who, name, got, golden):
         finite = np.isfinite(got) & np.isfinite(golden)
         if finite.any():
-            error, size = (np.sqrt((values[finite] ** 2).mean()) for values in (got - golden, golden))
+            got, golden = got[finite], golden[finite]
+            error, size = (np.sqrt((values ** 2).mean()) for values in (got - golden, golden))
             self.see(f"error/{who}", error / size if size else error, name)
 
     def see_averages(self, who, name, got, other, golden):
@@ -110,10 +111,11 @@ def measure(dtype, case, options):
     terms.update(formula.quietly(formula.backward_terms, inputs, rules.tiny(dtype)))
     peer.update(formula.peer(formula.backward, inputs, dtype))
     got.update({name: problem.tensors[name].values() for name in problems.GRADIENTS})
-    if torch:
-        own, best = trained(problem, golden)
-        for name, theirs in from_torch(problem).items():
-            row.see_averages("torch", name, own[name], theirs, np.asarray(best[name], np.float64))
+    own, exact = trained(problem, golden)
+    for name in OUTPUTS:
+        row.see_error("ours", name, own[name], np.asarray(exact[name], np.float64))
+    for name, theirs in (from_torch(problem) if torch else {}).items():
+        row.see_averages("torch", name, own[name], theirs, np.asarray(exact[name], np.float64))
     for name in OUTPUTS:
         best = np.asarray(golden[name], np.float64)
         allowed = rules.allowance(dtype, dtype, golden[name], terms[name], spec.N + spec.M + spec.K + spec.D)
@@ -121,7 +123,6 @@ def measure(dtype, case, options):
             with np.errstate(all="ignore"):
                 share = np.where(np.isfinite(best), abs(got[name] - golden[name]) / allowed, 0)
             row.see("bound", float(share.max()), name)
-        row.see_error("ours", name, got[name], best)
         if dtype in lib.HALVES:
             rules.rule_2(name, got[name], best, peer[name].astype(np.float64))
             row.see_averages("plain", name, got[name], peer[name].astype(np.float64), best)

@@ -26,6 +26,6 @@ find "$build" -name '*.gcda' -delete
 find "$build" -name CTestTestfile.cmake -exec sed -i 's/ TIMEOUT "[0-9]*"/ PROCESSOR_AFFINITY "ON" TIMEOUT "1500"/' {} +
 LD_PRELOAD=$PWD/$build/leave.so ctest --test-dir "$build" --parallel "$jobs" \
     -R "$reaching" -E "$repeating" -LE 'slow|long' >"$build/ctest.log" 2>&1 ||
-    { grep '\*\*\*[^S]' "$build/ctest.log"; fail "tests fail: see $build/ctest.log"; } # not "Skipped"
+    { grep '\*\*\*[^S]' "$build/ctest.log" || :; fail "tests fail: see $build/ctest.log"; } # not "Skipped"
 
 python3 -B tests/trust/coverage/rooms.py "$build"

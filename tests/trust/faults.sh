@@ -5,7 +5,7 @@
 source "$(dirname "$0")/common.sh"
 [ $# -eq 0 ] || usage ''
 configure_or_share -DFLOYDATTN_CUDA=OFF
-compile --target floydattn_cli floyd_refuse test_threads_fail test_acl_shortage test_aclnn_shortage
+compile --target floydattn_cli floydattn_acl floyd_refuse test_threads_fail test_acl_shortage test_aclnn_shortage
 
 # The library can run out of threads alone: it calls nothing that gives memory or opens a file. (It asks for a set of
 # processors, and does without where there is none.)
@@ -18,7 +18,9 @@ fi
 ends='_*(abort|assert_fail|q?exit|raise|kill|sigaction|signal|longjmp|system|exec[a-z]*|dlopen)'
 prints='_*(v?[fd]?printf(_chk)?|f?putc|f?puts|putchar|perror|p?write|fwrite|v?syslog)'
 for other in "$library" "$build/lib/libfloydattn_acl.so"; do
-    if nm -D --undefined-only --without-symbol-versions "$other" | awk '{ print $2 }' | grep -ixE "$ends|$prints"; then
+    called=$(nm -D --undefined-only --without-symbol-versions "$other" | awk '{ print $2 }')
+    [ -n "$called" ] || fail "$other says nothing of what it calls"
+    if grep -ixE "$ends|$prints" <<<"$called"; then
         fail "$other calls what ends a process, prints or handles signals"
     fi
 done

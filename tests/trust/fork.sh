@@ -4,7 +4,7 @@
 # shellcheck source=tests/trust/common.sh
 source "$(dirname "$0")/common.sh"
 [ $# -le 1 ] || usage '[TIMES]'
-times=${1:-3}
+times=${1:-${FORK_TIMES:-3}}
 configure_or_share -DFLOYDATTN_CUDA=OFF
 compile --target all
 say "every test that forks, $times times"

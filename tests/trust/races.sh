@@ -1,10 +1,11 @@
 #!/bin/bash
 # SPDX-License-Identifier: Apache-2.0
-# 16 threads, 16 streams each, 1,000 works on every stream, and the native calls; then less of it under ThreadSanitizer.
+# 16 threads, 16 streams each, 3,000 works on every stream, 1,000 of them operators, and the native calls; then less of
+# it under ThreadSanitizer.
 # shellcheck source=tests/trust/common.sh
 source "$(dirname "$0")/common.sh"
 [ $# -le 1 ] || usage '[SEED]'
-seed=${1:-1} works=${RACES_WORKS:-1000}
+seed=${1:-1} works=${RACES_WORKS:-3000}
 export FLOYDATTN_NUM_THREADS=3
 
 # races THREADS STREAMS WORKS ROUNDS -- THREADS CALLS ROUNDS
@@ -16,7 +17,7 @@ races() {
 
 say 'plainly'
 configure_or_share -DFLOYDATTN_CUDA=OFF
-races "${RACES_THREADS:-16}" 16 "$works" 4 -- 16 $((works * 3 / 10)) 4
+races "${RACES_THREADS:-16}" 16 "$works" 4 -- 16 $((works / 10)) 4
 
 say 'under ThreadSanitizer'
 build="build-tsan" # as ./run test tsan has it
