@@ -29,15 +29,16 @@
  * No buffer of size N*M*K is ever made. Arithmetic and accumulation are fp32 for fp16, bf16 and fp32
  * tensors and fp64 for fp64 tensors; each output element is rounded once, to nearest even. Work is
  * 8*B*H*N*M*K*D flops forward and 20*B*H*N*M*K*D backward. The forward divides by sum at the end, so values within
- * a factor of sum (at most K) of the largest fp32 (fp64) number may overflow on the way.
+ * a factor of K of the largest fp32 (fp64) number may overflow on the way. Sums are plain ones of fp32 (fp64)
+ * numbers: over many thousands of terms that are nearly all alike their rounding grows with the length.
  *
  * The value of every output element depends on the problem alone: not on the number of threads, the
  * run, the batch around a head, strides, alignment, which outputs are asked for, how a mask is stored
  * or, on processors with fused multiply-add, the vector width.
  *
- * Every function may be called from any thread. None aborts, exits, prints, or keeps a pointer that it
- * was given beyond the call. Every error is a status, with a text in floyd_last_message(); all checks
- * and every acquisition that can fail come before the first write to an output.
+ * Every function may be called from any thread, which must not be cancelled (pthread_cancel) meanwhile. None
+ * aborts, exits, prints, or keeps a pointer that it was given beyond the call. Every error is a status, with a text
+ * in floyd_last_message(); all checks and every acquisition that can fail come before the first write to an output.
  */
 #ifndef FLOYDATTN_H
 #define FLOYDATTN_H
@@ -125,8 +126,9 @@ FLOYD_API floyd_tensor floyd_contiguous(void *data, floyd_dtype dtype, int64_t s
  * Progress: called on the calling thread after pieces of work, with done rising to total
  * (work units of the schedule). A return value other than 0 cancels the call, which then returns
  * FLOYD_ERROR_CANCELLED with unspecified outputs. It may fork: the child lacks the call's other threads, if it had
- * any, and there the call ends as if cancelled. (A function of the caller's that brings threads, see below, may
- * wait for them.)
+ * any, and there the call ends as if cancelled, unless all was done. (A function of the caller's that brings
+ * threads, see below, may wait for them.) It must return: an exception or longjmp() out of it leaves the call's
+ * threads at work.
  */
 typedef int (*floyd_progress_fn)(void *user, int64_t done, int64_t total);
 
@@ -158,7 +160,7 @@ typedef struct floyd_options {
 
 /*
  * FLOYDATTN_NUM_THREADS if it is a positive number, else OMP_NUM_THREADS likewise (of a list "4,2" the
- * first), else the number of processors that this process may use. At least 1.
+ * first), else the number of processors that the calling thread may use. At least 1.
  */
 FLOYD_API int floyd_default_threads(void);
 

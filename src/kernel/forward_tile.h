@@ -11,6 +11,8 @@
 #ifndef FLOYD_FORWARD_TILE_H
 #define FLOYD_FORWARD_TILE_H
 
+#include <float.h>
+
 #include "extras.h"
 #include "gemm.h"
 #include "pack.h"
@@ -69,9 +71,16 @@ static void forward_softmax_m(const floyd_forward_tile *t, ptrdiff_t m)
             const extra_row extra = {t->extras, n, m, t->k, k};
             extra_drop(&extra, extra_keep(&extra), s + n * l->slab_s, p + n * l->ldk);
         }
-        sum[n] = sum[n] * factor[n] + weights;
+        real *y = (real *)t->y + m * l->slab_m + n * l->ldd;
+        /* What a row has summed of masked pivots, while it knew no others, weighs nothing; it may be infinite by
+         * now. */
+        const int void_so_far = factor[n] == 0 && max[n] <= -FLT_MAX / 2;
+        if (void_so_far)
+            memset(y, 0, (size_t)l->ldd * sizeof(real));
+        else if (factor[n] != 1)
+            scale_row(y, l->ldd, factor[n]);
+        sum[n] = void_so_far ? weights : sum[n] * factor[n] + weights;
         max[n] = now[n];
-        if (factor[n] != 1) scale_row((real *)t->y + m * l->slab_m + n * l->ldd, l->ldd, factor[n]);
     }
 }
 

@@ -288,7 +288,7 @@ static void merge_km_image(const floyd_target *t, const void *images, ptrdiff_t 
                            const floyd_layout *l)
 {
     const floyd_view *to = t->first ? &t->out : &t->acc;
-    const ptrdiff_t bytes = (char *)element(to, 0, 0, d) - (char *)to->data;
+    const ptrdiff_t bytes = to->column == 1 ? (char *)element(to, 0, 0, d) - (char *)to->data : 0;
     for (ptrdiff_t r = 0; r < k; r++) {
         const real *image = images ? (const real *)images + r * l->ldd : NULL;
         for (ptrdiff_t i = 0; r + 1 < k && i < m; i++) {

@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "fpenv.h"
 #include "plan/plan.h"
 #include "problem/message.h"
 #include "problem/problem.h"
@@ -101,47 +102,80 @@ static floyd_status carry_out(floyd_run *run, void *workspace)
     return FLOYD_OK;
 }
 
-static floyd_status run(const floyd_problem *problem, void *workspace, size_t bytes)
+/* Plans a call for the workspace that it got, and checks that. */
+static floyd_status fit(const floyd_problem *problem, void *workspace, size_t bytes, floyd_plan *plan,
+                        const floyd_kernels **kernels)
 {
-    floyd_plan plan;
-    floyd_run call = {.problem = problem, .plan = &plan};
-    floyd_status status = prepare(problem, threads_of(problem), &plan, &call.kernels);
+    floyd_status status = prepare(problem, threads_of(problem), plan, kernels);
     /* The default may have grown since the query: the workspace then says how many threads there are. */
-    while (status == FLOYD_OK && problem->threads == 0 && plan.bytes > bytes && plan.threads > 1)
-        status = prepare(problem, plan.threads - 1, &plan, &call.kernels);
-    if (status == FLOYD_OK) status = floyd_problem_memory(problem, workspace, bytes, plan.bytes);
+    while (status == FLOYD_OK && problem->threads == 0 && plan->bytes > bytes && plan->threads > 1)
+        status = prepare(problem, plan->threads - 1, plan, kernels);
+    return status == FLOYD_OK ? floyd_problem_memory(problem, workspace, bytes, plan->bytes) : status;
+}
+
+/* What the public calls are given. */
+typedef struct request {
+    const floyd_forward_args *forward; /* one of the two */
+    const floyd_backward_args *backward;
+    const floyd_options *options;
+    bool is_backward;
+} request;
+
+static floyd_status check(const request *r, floyd_problem *problem)
+{
+    return r->is_backward ? floyd_problem_backward(r->backward, r->options, problem)
+                          : floyd_problem_forward(r->forward, r->options, problem);
+}
+
+/*
+ * Arguments are read in the environment in which they are computed with: where the caller's flushes denormal
+ * numbers, one that is not 0 would seem to be, and no plan would be made for it. Callbacks find the caller's.
+ */
+static floyd_status ask(const request *r, size_t *bytes)
+{
+    floyd_problem problem;
+    floyd_fpenv found;
+    floyd_fpenv_enter(&found);
+    floyd_status status = check(r, &problem);
+    if (status == FLOYD_OK) status = query(&problem, bytes);
+    floyd_fpenv_leave(&found);
+    return status;
+}
+
+static floyd_status run(const request *r, void *workspace, size_t bytes)
+{
+    floyd_problem problem;
+    floyd_plan plan;
+    floyd_run call = {.problem = &problem, .plan = &plan};
+    floyd_fpenv found;
+    floyd_fpenv_enter(&found);
+    floyd_status status = check(r, &problem);
+    if (status == FLOYD_OK) status = fit(&problem, workspace, bytes, &plan, &call.kernels);
+    floyd_fpenv_leave(&found);
     if (status != FLOYD_OK) return status;
     if (plan.tasks > 0) return carry_out(&call, workspace);
-    floyd_run_fill(problem);
+    floyd_run_fill(&problem);
     return FLOYD_OK;
 }
 
 floyd_status floyd_forward_workspace(const floyd_forward_args *args, const floyd_options *options, size_t *bytes)
 {
-    floyd_problem problem;
-    const floyd_status status = floyd_problem_forward(args, options, &problem);
-    return status == FLOYD_OK ? query(&problem, bytes) : status;
+    return ask(&(request){.forward = args, .options = options}, bytes);
 }
 
 floyd_status floyd_forward(const floyd_forward_args *args, const floyd_options *options, void *workspace,
                            size_t bytes)
 {
-    floyd_problem problem;
-    const floyd_status status = floyd_problem_forward(args, options, &problem);
-    return status == FLOYD_OK ? run(&problem, workspace, bytes) : status;
+    return run(&(request){.forward = args, .options = options}, workspace, bytes);
 }
 
 floyd_status floyd_backward_workspace(const floyd_backward_args *args, const floyd_options *options, size_t *bytes)
 {
-    floyd_problem problem;
-    const floyd_status status = floyd_problem_backward(args, options, &problem);
-    return status == FLOYD_OK ? query(&problem, bytes) : status;
+    return ask(&(request){.backward = args, .options = options, .is_backward = true}, bytes);
 }
 
 floyd_status floyd_backward(const floyd_backward_args *args, const floyd_options *options, void *workspace,
                             size_t bytes)
 {
-    floyd_problem problem;
-    const floyd_status status = floyd_problem_backward(args, options, &problem);
-    return status == FLOYD_OK ? run(&problem, workspace, bytes) : status;
+    return run(&(request){.backward = args, .options = options, .is_backward = true}, workspace, bytes);
 }

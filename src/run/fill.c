@@ -17,25 +17,64 @@ static void bytes_of(double value, floyd_dtype dtype, unsigned char bytes[8])
         memcpy(bytes, &narrow, sizeof narrow);
 }
 
-void floyd_run_fill_tensor(const floyd_tensor *t, double value)
+/* Calls visit for each row along the last axis. */
+static void for_rows(const floyd_tensor *t, void (*visit)(const floyd_tensor *t, char *row, const void *user),
+                     const void *user)
 {
-    const size_t size = floyd_dtype_size(t->dtype);
-    unsigned char bytes[8];
+    const int64_t size = (int64_t)floyd_dtype_size(t->dtype);
     if (floyd_tensor_empty(t)) return;
-    bytes_of(value, t->dtype, bytes);
     for (int64_t a = 0; a < t->size[0]; a++)
         for (int64_t b = 0; b < t->size[1]; b++)
             for (int64_t c = 0; c < t->size[2]; c++)
                 for (int64_t d = 0; d < t->size[3]; d++) {
                     const int64_t index = a * t->stride[0] + b * t->stride[1] + c * t->stride[2] + d * t->stride[3];
-                    char *row = (char *)t->data + index * (int64_t)size;
-                    if (value == 0 && t->stride[4] == 1) {
-                        memset(row, 0, (size_t)t->size[4] * size);
-                        continue;
-                    }
-                    for (int64_t e = 0; e < t->size[4]; e++)
-                        memcpy(row + e * t->stride[4] * (int64_t)size, bytes, size);
+                    visit(t, (char *)t->data + index * size, user);
                 }
+}
+
+static void fill_row(const floyd_tensor *t, char *row, const void *user)
+{
+    static const unsigned char zeros[8];
+    const size_t size = floyd_dtype_size(t->dtype);
+    if (t->stride[4] == 1 && memcmp(user, zeros, sizeof zeros) == 0) {
+        memset(row, 0, (size_t)t->size[4] * size);
+        return;
+    }
+    for (int64_t e = 0; e < t->size[4]; e++) memcpy(row + e * t->stride[4] * (int64_t)size, user, size);
+}
+
+void floyd_run_fill_tensor(const floyd_tensor *t, double value)
+{
+    unsigned char bytes[8];
+    bytes_of(value, t->dtype, bytes);
+    for_rows(t, fill_row, bytes);
+}
+
+/* By their bits: the caller's environment may take denormal numbers for 0. */
+static void settle_row(const floyd_tensor *t, char *row, const void *user)
+{
+    (void)user;
+    for (int64_t e = 0; e < t->size[4]; e++) {
+        uint64_t wide;
+        uint32_t narrow;
+        char *at = row + e * t->stride[4] * (int64_t)floyd_dtype_size(t->dtype);
+        if (t->dtype == FLOYD_F64) {
+            memcpy(&wide, at, sizeof wide);
+            if (wide << 1 == 0) wide = 0;
+            if (wide << 1 > (uint64_t)0x7FF << 53) wide = (uint64_t)0x7FF8 << 48;
+            memcpy(at, &wide, sizeof wide);
+        } else {
+            memcpy(&narrow, at, sizeof narrow);
+            if (narrow << 1 == 0) narrow = 0;
+            if (narrow << 1 > (uint32_t)0xFF << 24) narrow = 0x7FC00000;
+            memcpy(at, &narrow, sizeof narrow);
+        }
+    }
+}
+
+void floyd_run_settle_tensor(const floyd_tensor *t)
+{
+    for_rows(t, settle_row, NULL);
 }
 
 void floyd_run_fill(const floyd_problem *p)

@@ -23,6 +23,8 @@ void floyd_run_backward(void *user, int thread);
 /* Writes the outputs of a problem with nothing to sum; continued ones stay as they are. */
 void floyd_run_fill(const floyd_problem *problem);
 void floyd_run_fill_tensor(const floyd_tensor *tensor, double value);
+/* Makes each -0 a 0, and each NaN the one that outputs hold, in a tensor of an accumulator's type. */
+void floyd_run_settle_tensor(const floyd_tensor *tensor);
 
 /* Before anything is added to dbias, and after a head has been (a floyd_schedule's head_done; user is a floyd_run).
  */

@@ -98,6 +98,22 @@ static void test_scores(void **state)
         }
 }
 
+/* A number that the caller's environment takes for 0 is one: nothing is planned without what is then computed. */
+static void test_denormal_options(void **state)
+{
+    (void)state;
+    for (int i = 0; i < 8; i++) {
+        const int dtype = i % 4;
+        spec s = spec_of(1, 1, 9, 26, 60, 8);
+        add_extras(&s, i / 4 ? BIAS | DBIAS : 0);
+        s.dtype = (floyd_dtype)dtype;
+        s.mask = MASK_ROWS;
+        s.dropout = 1e-310;
+        s.mask_fill = dtype == FLOYD_F64 ? -1e-310 : 0;
+        check_environment(problem_new(&s), problem_new(&s), FE_TONEAREST, 1);
+    }
+}
+
 /* Scale is rounded to fp32 to nearest, whatever the caller's mode: once up, once down. */
 static void test_scale_rounding(void **state)
 {
@@ -180,6 +196,7 @@ static void test_callback(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {cmocka_unit_test(test_environments), cmocka_unit_test(test_scores),
+                                       cmocka_unit_test(test_denormal_options),
                                        cmocka_unit_test(test_scale_rounding), cmocka_unit_test(test_errors),
                                        cmocka_unit_test(test_callback)};
     return cmocka_run_group_tests(tests, NULL, NULL);

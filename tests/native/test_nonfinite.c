@@ -7,6 +7,7 @@
 
 #include "check.h"
 
+#include <float.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -191,6 +192,39 @@ static void test_hidden_by_mask(void **state)
         }
 }
 
+/* Values whose sum overflows under a mask, before a row's first pivot that it sees, or in the state that it carries
+ * on. */
+static void test_sums_under_a_mask(void **state)
+{
+    (void)state;
+    for (int i = 0; i < 4 * 3; i++) {
+        spec s = spec_of(1, 1, 3, 5, 96, 8);
+        s.dtype = (floyd_dtype)(i % 4);
+        s.wide = 1u << T_Y;
+        s.mask = MASK_ZERO;
+        problem p = problem_new(&s);
+        const double large[] = {1e37, 1e307, 65504, 1e37};
+        for (int64_t k = 0; k < 48; k++) {
+            put(&p, T_MASK, 0, 0, 1, 0, k, 1);
+            for (int64_t d = 0; d < s.D; d++) put(&p, T_V1, 0, 0, 1, k, d, large[i % 4]);
+        }
+        if (i / 4 == 2) { /* a state of nothing but masked pivots */
+            for (enum role r = T_Y; r <= T_SUM; r++) {
+                int64_t at[5] = {0};
+                do tensor_set(&p.t[r].view, at, r == T_Y ? large[i % 4] : r == T_MAX ? -(double)FLT_MAX : 100);
+                while (tensor_next(&p.t[r].view, at));
+            }
+            floyd_forward_args args = forward_args(&p, FORWARD_OUTPUTS);
+            args.carry = 1;
+            assert_int_equal(run_forward_args(&args, NULL), FLOYD_OK);
+            check_forward(&p);
+        } else {
+            run_and_check_problem(&p);
+        }
+        problem_free(&p);
+    }
+}
+
 /* Gradients in a type that may be stored: the accumulators of add. */
 static problem stored_gradients(floyd_dtype dtype, double value, int threads)
 {
@@ -356,6 +390,7 @@ int main(void)
                                        cmocka_unit_test(test_scale),
                                        cmocka_unit_test(test_given_rows),
                                        cmocka_unit_test(test_hidden_by_mask),
+                                       cmocka_unit_test(test_sums_under_a_mask),
                                        cmocka_unit_test(test_accumulators),
                                        cmocka_unit_test(test_carried_state),
                                        cmocka_unit_test(test_bias_hidden_by_mask),

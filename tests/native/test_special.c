@@ -200,6 +200,35 @@ static void test_zeros_and_nan_of_dbias(void **state)
     }
 }
 
+/* Nor where a stored -0 lies in a tile that a mask has skipped, or a NaN of another pattern. */
+static void test_stored_dbias_of_skipped_tiles(void **state)
+{
+    (void)state;
+    for (int dtype = 0; dtype < 4; dtype++) {
+        spec s = spec_of(1, 1, 5, 17, 96, 8);
+        add_extras(&s, DBIAS);
+        s.dtype = (floyd_dtype)dtype;
+        s.wide = EDGE_GRADIENTS;
+        s.mask = MASK_ZERO;
+        problem p = problem_new(&s);
+        const floyd_tensor *dbias = &p.t[T_DBIAS].view;
+        const int64_t odd[5] = {0, 0, 3, 5, 7};
+        for (int64_t n = 0; n < s.N; n++)
+            for (int64_t k = 0; k < 48; k++) tensor_set(&p.t[T_MASK].view, (const int64_t[5]){0, 0, n, 0, k}, 1);
+        run_forward(&p);
+        for (enum role r = T_DQ; r <= T_DV2; r++) tensor_fill_normal(&p.t[r].view, 1, 0, 1);
+        tensor_fill_normal(dbias, 1, -0.0, 0);
+        tensor_set(dbias, odd, -NAN);
+        floyd_backward_args args = backward_args(&p, GRADIENTS);
+        args.add = 1;
+        assert_int_equal(run_backward_args(&args, NULL), FLOYD_OK);
+        assert_int_equal(tensor_bits(dbias, odd), dtype == FLOYD_F64 ? 0x7FF8000000000000u : 0x7FC00000u);
+        tensor_set(dbias, odd, 0);
+        for (int64_t k = 0; k < 48; k++) assert_int_equal(tensor_bits(dbias, (const int64_t[5]){0, 0, 3, 5, k}), 0);
+        problem_free(&p);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {cmocka_unit_test(test_one_nan_pattern),
@@ -208,6 +237,7 @@ int main(void)
                                        cmocka_unit_test(test_no_negative_zero),
                                        cmocka_unit_test(test_negative_underflow),
                                        cmocka_unit_test(test_weights_add_up),
-                                       cmocka_unit_test(test_zeros_and_nan_of_dbias)};
+                                       cmocka_unit_test(test_zeros_and_nan_of_dbias),
+                                       cmocka_unit_test(test_stored_dbias_of_skipped_tiles)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
