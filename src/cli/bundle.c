@@ -64,11 +64,22 @@ void bundle_add_scale(bundle *b, const char *path, const char *value)
     double scale = strtod(value, &end);
     if (end == value || *end || !isfinite(scale))
         die(STATUS_INPUT, "%s: its metadata gives scale as \"%s\": it must be a number", path, value);
-    if (b->scale_file && b->scale != scale)
+    if (!b->scale_file) {
+        b->scale = scale;
+        b->scale_file = path;
+    } else if (b->scale != scale) {
+        b->other_scale = scale;
+        b->other_scale_file = path;
+    }
+}
+
+double bundle_scale(const bundle *b)
+{
+    if (!b->scale_file) die(STATUS_INPUT, "the input does not say its scale: give --scale, such as --scale 0.125");
+    if (b->other_scale_file)
         die(STATUS_INPUT, "%s and %s give different scales, %g and %g: say which is meant with --scale",
-            b->scale_file, path, b->scale, scale);
-    b->scale = scale;
-    b->scale_file = path;
+            b->scale_file, b->other_scale_file, b->scale, b->other_scale);
+    return b->scale;
 }
 
 static void read_directory(bundle *b, const char *path)

@@ -26,6 +26,8 @@ typedef struct bundle {
     array found[TENSOR_NAMES]; /* element NULL = not there */
     double scale;
     const char *scale_file; /* who said so; NULL = nobody */
+    double other_scale;
+    const char *other_scale_file; /* who said something else */
 } bundle;
 
 /* Adds what a safetensors file, or a directory of NAME.npy, holds. Ends the command at the first thing wrong. */
@@ -37,6 +39,9 @@ void free_bundle(bundle *b);
 bool bundle_wants(const char *name, tensor_name *which);
 void bundle_add(bundle *b, tensor_name which, const array *a);
 void bundle_add_scale(bundle *b, const char *path, const char *value);
+
+/* The scale that the files give. Ends the command where they give none, or not the same. */
+double bundle_scale(const bundle *b);
 
 bool bundle_has(const bundle *b, tensor_name name);
 

@@ -63,7 +63,7 @@ static json_t *settings_json(void)
 {
     json_t *object = json_object();
     for (int i = 0; i < VARIABLES; i++)
-        if (getenv(variables[i])) json_object_set_new(object, variables[i], json_string(getenv(variables[i])));
+        if (getenv(variables[i])) json_object_set_new(object, variables[i], json_text(getenv(variables[i])));
     return object;
 }
 
@@ -72,7 +72,7 @@ static void print_json(const machine *m)
     json_t *object = json_pack("{s:s,s:o,s:i,s:o,s:o}", "version", floyd_version(), "machine", machine_json(m),
                                "default_threads", floyd_default_threads(), "settings", settings_json(), "kernels",
                                kernels_json());
-    json_dumpf(object, stdout, JSON_INDENT(2));
+    if (json_dumpf(object, stdout, JSON_INDENT(2)) != 0) die(STATUS_SYSTEM, "no memory for the JSON");
     putchar('\n');
     json_decref(object);
 }

@@ -75,11 +75,23 @@ void free_machine(machine *m)
     free(m->compiler);
 }
 
+json_t *json_text(const char *bytes)
+{
+    json_t *string = json_string(bytes);
+    if (string) return string;
+    char *plain = text("%s", bytes);
+    for (char *at = plain; *at; at++)
+        if ((unsigned char)*at >= 0x80) *at = '?';
+    string = json_string(plain);
+    free(plain);
+    return string;
+}
+
 json_t *machine_json(const machine *m)
 {
-    return json_pack("{s:s,s:i,s:i,s:I,s:s,s:s,s:s}", "processor", m->processor, "processors_usable", m->usable,
-                     "processors_present", m->present, "memory_bytes", (json_int_t)m->memory, "system", m->system,
-                     "kernel", m->kernel, "compiler", m->compiler);
+    return json_pack("{s:o,s:i,s:i,s:I,s:o,s:o,s:o}", "processor", json_text(m->processor), "processors_usable",
+                     m->usable, "processors_present", m->present, "memory_bytes", (json_int_t)m->memory, "system",
+                     json_text(m->system), "kernel", json_text(m->kernel), "compiler", json_text(m->compiler));
 }
 
 floyd_isa chosen_isa(void)

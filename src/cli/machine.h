@@ -16,6 +16,8 @@ typedef struct machine {
 machine describe_machine(void);
 void free_machine(machine *m);
 json_t *machine_json(const machine *m);
+/* A new string; of bytes that are no UTF-8, those of ASCII with ? between them. */
+json_t *json_text(const char *bytes);
 
 /* The ISA that runs. Ends the command when FLOYDATTN_ISA leaves none. */
 floyd_isa chosen_isa(void);

@@ -74,6 +74,8 @@ static int64_t take_size(cursor *c)
     return size;
 }
 
+enum { LONGEST_SHOWN = 64 }; /* of a dtype that is none */
+
 static void take_descr(cursor *c, array *a)
 {
     if (take(c, "[")) refuse(c, "it is a structured array, where a plain one is needed");
@@ -83,7 +85,7 @@ static void take_descr(cursor *c, array *a)
         die(STATUS_INPUT,
             "%s: its dtype is '%.*s': it must be '<f2', '<f4', '<f8', '|V2' (bfloat16), or for a mask '|b1' or "
             "'|u1'",
-            c->file->path, (int)s.length, s.start);
+            c->file->path, (int)(s.length < LONGEST_SHOWN ? s.length : LONGEST_SHOWN), s.start);
 }
 
 static void take_order(cursor *c, bool *fortran_order)

@@ -45,9 +45,7 @@ static void load(run *r, unsigned required)
     const job *j = r->job;
     for (int i = 0; i < j->input_count; i++) bundle_read(&r->in, j->inputs[i]);
     bundle_require(&r->in, required, "a safetensors file holds it under that name, a directory as NAME.npy");
-    if (!j->has_scale && !r->in.scale_file)
-        die(STATUS_INPUT, "the input does not say its scale: give --scale, such as --scale 0.125");
-    r->scale = j->has_scale ? j->scale : r->in.scale;
+    r->scale = j->has_scale ? j->scale : bundle_scale(&r->in);
     for (int i = 0; i < TENSOR_NAMES; i++)
         if (bundle_has(&r->in, (tensor_name)i)) r->tensor[i] = bundle_tensor(&r->in, (tensor_name)i);
 }

@@ -62,7 +62,10 @@ static void give_usual_permissions(int fd)
 
 static void reserve(const output *o, int64_t bytes)
 {
-    if (bytes > 0 && fallocate(o->fd, 0, 0, bytes) != 0 && errno != EOPNOTSUPP && errno != ENOSYS) {
+    int failed;
+    do stop_if_interrupted();
+    while ((failed = bytes > 0 && fallocate(o->fd, 0, 0, bytes) != 0) && errno == EINTR);
+    if (failed && errno != EOPNOTSUPP && errno != ENOSYS) {
         char size[BYTES_TEXT];
         char *what = text("no room for %s", bytes_text(size, (double)bytes));
         die_of(o->path, what, "name another -o");
@@ -100,8 +103,11 @@ void write_output(const output *o, const void *data, size_t bytes)
 
 void sync_output(const output *o)
 {
+    int failed;
+    do stop_if_interrupted();
+    while ((failed = fsync(o->fd) != 0) && errno == EINTR);
     /* EINVAL: a file system that has nothing to bring anywhere. */
-    if (fsync(o->fd) != 0 && errno != EINVAL) die_of(o->path, "cannot be brought to the disk", "nothing was kept");
+    if (failed && errno != EINVAL) die_of(o->path, "cannot be brought to the disk", "nothing was kept");
     if (close(o->fd) != 0) die_of(o->path, "cannot be written", "nothing was kept");
 }
 
@@ -129,6 +135,14 @@ void free_output(output *o)
 {
     free(o->is_new ? o->temporary : o->path); /* the list of files has the other one */
     free(o->directory);
+}
+
+void publish_directory(unfinished *entry, const char *path)
+{
+    char *copy = text("%s", path);
+    keep(entry);
+    sync_directory(dirname(copy));
+    free(copy);
 }
 
 unfinished *make_directory(const char *path)

@@ -27,6 +27,9 @@ void write_output(const output *o, const void *data, size_t bytes);
 void sync_output(const output *o);
 /* Puts it in its place, or says the advice. A new one goes again if the command fails before keep(o->entry). */
 void publish_output(const output *o, const char *advice);
+
+/* Keeps a directory that make_directory() made, now that what belongs in it is there. */
+void publish_directory(unfinished *entry, const char *path);
 void free_output(output *o);
 
 /* Makes the directory if it is not there; it goes again if the command fails. NULL if it was there. */

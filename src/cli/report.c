@@ -11,10 +11,17 @@
 #include <string.h>
 #include <unistd.h>
 
-/* Names in a file may hold anything: nothing of it may steer the terminal. */
-static void print_plainly(const char *message)
+enum { LONGEST_MESSAGE = 8000 }; /* room for two paths; a name in a file may have millions of bytes */
+
+/* Names in a file may hold anything: nothing of it may steer the terminal, by C1 controls in UTF-8 neither. */
+static void make_plain(char *message)
 {
-    for (; *message; message++) fputc(iscntrl((unsigned char)*message) ? '?' : *message, stderr);
+    if (strlen(message) > LONGEST_MESSAGE) message[LONGEST_MESSAGE] = '\0';
+    for (unsigned char *at = (unsigned char *)message; *at; at++) {
+        const int two = at[0] == 0xC2 && at[1] >= 0x80 && at[1] < 0xA0;
+        if (two) *at++ = '?';
+        if (two || iscntrl(*at)) *at = '?';
+    }
 }
 
 void die(exit_status status, const char *format, ...)
@@ -26,9 +33,8 @@ void die(exit_status status, const char *format, ...)
     va_end(arguments);
     hold_interrupts(); /* one way out, one message, one status */
     progress_erase();
-    fputs("floydattn: ", stderr);
-    print_plainly(message ? message : "no memory");
-    fputc('\n', stderr);
+    if (message) make_plain(message);
+    fprintf(stderr, "floydattn: %s\n", message ? message : "no memory");
     free(message);
     exit(status);
 }

@@ -154,7 +154,7 @@ void write_results(results *r)
     hold_interrupts(); /* to the end: files of one result are put in place together, and then it is there */
     for (int i = 0; i < files; i++)
         publish_output(&r->file[i], i == 0 ? "nothing was kept" : "it and the files behind it are as they were");
-    if (r->made) keep(r->made);
+    if (r->made) publish_directory(r->made, r->path);
     for (int i = 0; i < files; i++) {
         keep(r->file[i].entry);
         free_output(&r->file[i]);

@@ -120,6 +120,7 @@ static char *fault_of(trial *t, double *worst)
     uint64_t first = 0;
     for (int i = 0; i < THREAD_COUNTS; i++) {
         const floyd_status status = run_both(t, thread_counts[i]);
+        if (status == FLOYD_ERROR_SYSTEM) die_of_library(status, floyd_last_message()); /* no word on the machine */
         if (status != FLOYD_OK) return text("%s: %s", floyd_status_name(status), floyd_last_message());
         const uint64_t bits = fingerprint(t);
         if (i == 0) first = bits;

@@ -193,6 +193,7 @@ void install_signal_handlers(void)
 void defer_interrupts(void)
 {
     interrupt_deferred = 1;
+    (void)signal(SIGPIPE, SIG_IGN); /* what is unfinished is removed, also when nobody hears why */
 }
 
 void hold_interrupts(void)

@@ -175,9 +175,19 @@ def test_npy(tmp_path, out, content, words):
 
 def test_names_do_not_reach_the_terminal(tmp_path, out):
     path = tmp_path / "in.safetensors"
-    path.write_bytes(pack({"\x1b]0;owned\x07": 1}))
+    path.write_bytes(pack({"\x1b]0;owned\x07\x9b2J": 1}))
     message = refused(1, "forward", path, "-o", out)
-    assert "owned" in message and "\x1b" not in message and "\x07" not in message
+    assert "owned" in message and not any(c in message for c in "\x1b\x07\x9b")
+
+
+def test_names_of_millions_of_bytes(tmp_path, out):
+    path = tmp_path / "in.safetensors"
+    path.write_bytes(pack({"a" * 20_000_000: 1}))
+    assert len(refused(1, "forward", path, "-o", out)) < 10_000
+    directory = tmp_path / "parts"
+    directory.mkdir()
+    (directory / "query.npy").write_bytes(npy(described("'" + "f" * 20_000_000 + "'"), version=2))
+    assert len(refused(1, "forward", directory, "-s", 1, "-o", out)) < 1_000
 
 
 @pytest.mark.parametrize("kind", ["missing", "directory that is empty", "pipe", "device"])

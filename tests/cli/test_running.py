@@ -183,6 +183,21 @@ def test_input_that_shrinks_under_the_library(large, tmp_path, out, threads, com
     assert "became shorter" in change(large, tmp_path, out, lambda: os.truncate(large, 4096), threads, command)
 
 
+@pytest.mark.parametrize("output", ["out.safetensors", "results/"])
+def test_nobody_hears_why(large, tmp_path, output):
+    """Interrupted, and the reader of stderr is gone: still its own status, and nothing left."""
+    called, scene = tmp_path / "called", tmp_path / "scene"
+    scene.mkdir()
+    reader, writer = os.pipe()
+    env = {"STAND_IN_CALLED": called}
+    process = start("forward", large, "-o", scene / output, stand_in="endless", env=env, stderr=writer)
+    os.close(writer)
+    os.close(reader)
+    wait_for(called)
+    process.send_signal(signal.SIGINT)
+    assert process.wait(timeout=60) == 130 and not list(scene.iterdir())
+
+
 @pytest.mark.parametrize("command", ["forward", "grad"])
 def test_array_that_shrinks_under_the_library(tmp_path, out, command):
     directory = tmp_path / "large"

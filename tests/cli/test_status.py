@@ -147,6 +147,11 @@ def test_info_shows_settings():
     assert "FLOYDATTN_NUM_THREADS=3" in text and re.search(r"^threads +3 ", text, re.MULTILINE)
 
 
+def test_info_of_bytes_that_are_no_text():
+    facts = json.loads(succeed("info", "--json", env={"OMP_NUM_THREADS": os.fsdecode(b"4\xff")}))
+    assert facts["settings"]["OMP_NUM_THREADS"] == "4?"
+
+
 def test_every_supported_kernel_passes():
     for kernel in json.loads(succeed("info", "--json"))["kernels"]:
         if not kernel["supported"]:
