@@ -63,7 +63,7 @@ def version() -> str:
 
 def fail(status: int) -> NoReturn:
     """Raises what a status other than 0 of this thread's last call says."""
-    raise EXCEPTIONS.get(status, RuntimeError)(_library.floyd_last_message().decode())
+    raise EXCEPTIONS.get(status, RuntimeError)(_library.floyd_last_message().decode(errors="replace"))
 
 
 # ---- calls --------------------------------------------------------------------------------------------

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import Optional
 
+import torch
 from torch import Tensor
 
 from . import _native
@@ -57,7 +58,8 @@ def npu_fused_floyd_attention_backward(
     scale_value: float = 1.0,
 ) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
     """The gradients of query_ik, key_ij, value_ij, key_jk and value_jk, from the forward's results as they are given."""
-    _checks.check(_NAMES, query_ik, key_ij, value_ij, key_jk, value_jk, atten_mask, None)
+    with torch.autocast("cpu", enabled=False):  # which casts operands of the forward alone
+        _checks.check(_NAMES, query_ik, key_ij, value_ij, key_jk, value_jk, atten_mask, None)
     _checks.check_number("scale_value", scale_value)
     _checks.check_rows(("grad_output", "attention_out", "softmax_max", "softmax_sum"),
                        (grad_output, attention_out, softmax_max, softmax_sum), query_ik)  # fmt: skip

@@ -85,7 +85,7 @@ class _Arguments:
     def take(self, name: str, value: object, axes: int = 5) -> Array:
         """An input. Row statistics have four axes."""
         array = _checked(name, value, axes)
-        held = array if _in_elements(array) else np.ascontiguousarray(array)
+        held = array if _in_elements(array) else np.array(array, order="C")
         self._put(name, held if axes == 5 else held[..., None], _DTYPES[array.dtype.name])
         return array
 
@@ -110,7 +110,7 @@ class _Arguments:
         full = value.reshape((1,) * (5 - value.ndim) + value.shape) if value.ndim < 5 else value
         if full.ndim != 5 or any(size not in (1, whole) for size, whole in zip(full.shape, shape)):
             raise ValueError(f"{name} has shape {value.shape}; it needs one that broadcasts to {shape}")
-        held = full if _in_elements(full) else np.ascontiguousarray(full)
+        held = full if _in_elements(full) else np.array(full, order="C")
         self._put(name, held, dtypes[value.dtype.name])
         return full
 

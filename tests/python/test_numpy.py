@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+import floydattn.numpy as module
 from floydattn.numpy import GRADIENTS, backward, forward
 
 B, H, N, M, K, D = 2, 3, 5, 7, 11, 8
@@ -70,6 +71,9 @@ def test_any_layout(dtype):
     record = np.zeros(x["v2"].shape, [("tag", np.uint8), ("value", dtype)])
     record["value"] = x["v2"]
     views["v2"] = record["value"]
+    taken = module._Arguments()
+    taken.take("k2", views["k2"])
+    assert taken.tensors["k2"][0] % np.dtype(dtype).itemsize == 0  # a copy, where C may read
     moved = forward(**views, threads=2)
     for one, other in zip(plain, moved):
         assert one.tobytes() == other.tobytes()

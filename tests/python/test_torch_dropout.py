@@ -52,6 +52,14 @@ def test_same_seed_same_pattern():
     assert not torch.equal(first, second) and not torch.equal(second, third)
 
 
+def test_default_device_is_not_looked_at():
+    """The seed and the workspace are the CPU's, where the operands are."""
+    x = operands()
+    plain = seeded(*x, dropout=0.5)
+    with torch.device("meta"):
+        assert torch.equal(plain, seeded(*x, dropout=0.5))
+
+
 def test_patterns_of_seeds_differ():
     """Two calls agree about a weight as often as chance has it."""
     patterns = [pattern(lambda *x: floyd_attention(*x, dropout=0.5), (2, 2, 10, 10, 50, 1)) for _ in range(4)]

@@ -87,6 +87,12 @@ def test_bias_types():
 
 
 @pytest.mark.parametrize("name", ["softmax_cap", "dropout", "scale"])
+def test_numbers_that_want_a_gradient(name):
+    """They would get none."""
+    refused(TypeError, f"{name} requires a gradient", *operands(), **{name: torch.tensor(0.5, requires_grad=True)})
+
+
+@pytest.mark.parametrize("name", ["softmax_cap", "dropout", "scale"])
 def test_no_numbers(name):
     for value in ("1", b"1", [1.0], 1j, np.ones(8), torch.ones(8)) + (() if name == "scale" else (None,)):
         refused(TypeError, f"{name} is a {type(value).__name__}", *operands(), **{name: value})

@@ -202,6 +202,19 @@ def test_second_derivatives_under_autocast():
         assert torch.autograd.gradgradcheck(floyd_attention, x, fast_mode=True)
 
 
+def test_second_derivatives_of_fp32_under_autocast():
+    """What is differentiated a second time is not rounded to half types."""
+    found = []
+    for enabled in (False, True):
+        x = operands(torch.float32, SMALL, grad=True)
+        with torch.autocast("cpu", enabled=False):
+            first = torch.autograd.grad(floyd_attention(*x).sum(), x, create_graph=True)
+        with torch.autocast("cpu", dtype=torch.bfloat16, enabled=enabled):
+            found.append(torch.autograd.grad(sum(t.square().sum() for t in first), x))
+    for plain, under in zip(*found):
+        assert torch.equal(plain, under)
+
+
 def test_autocast_and_back():
     """A model's layers: autocast outside, an fp32 island inside."""
     x = operands(torch.float32)

@@ -48,7 +48,7 @@ def floyd_attention(
     dropout: probability with which a weight of softmax is dropped, the others growing by 1 / (1 - dropout). The seed comes from
     torch's default generator; the pattern is not stored.
 
-    Raises TypeError or ValueError that names the argument.
+    Raises TypeError or ValueError, or NotImplementedError for another device, that names the argument.
     """
     _checks.check(("q", "k1", "v1", "k2", "v2", "mask", "bias"), q, k1, v1, k2, v2, mask, bias)
     if not isinstance(mask_rule, str) or mask_rule not in _native.RULES:
@@ -67,6 +67,6 @@ def attend(
         scale = _native.default_scale(operator.index(q.shape[4]))  # a symbol becomes a constant: operators take plain numbers
     _checks.check_number("scale", scale)
     # 21! > 2**64, and of PyTorch's generators this is one that Inductor calls: compiled code draws the same pattern.
-    seed = torch.randperm(21) if dropout > 0 else None
+    seed = torch.randperm(21, device="cpu") if dropout > 0 else None
     return _derivatives.differentiable(
         q, k1, v1, k2, v2, mask, bias, seed, scale, softmax_cap, mask_fill, dropout, mask_rule, copies)  # fmt: skip

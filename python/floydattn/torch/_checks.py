@@ -114,6 +114,8 @@ def check_number(name: str, value: object) -> None:
         return
     if isinstance(value, complex) or not hasattr(value, "__float__") or getattr(value, "ndim", 0) > 0:
         raise TypeError(f"{name} is a {type(value).__name__}; it needs to be a number")
+    if isinstance(value, Tensor) and value.requires_grad:
+        raise TypeError(f"{name} requires a gradient, which only tensors get; it needs to be a number")
 
 
 def check_numbers(softmax_cap: float, dropout: float) -> None:

@@ -84,14 +84,14 @@ class _Backward(torch.autograd.Function):
         given = operands if bias is None else [*operands, bias]
 
         def value(*t: Tensor) -> Tensor:
-            with torch.autocast("cpu", enabled=False):
-                return composed(t[:5], mask, t[5] if len(t) > 5 else None, scale, softmax_cap, mask_fill, mask_rule)
+            return composed(t[:5], mask, t[5] if len(t) > 5 else None, scale, softmax_cap, mask_fill, mask_rule)
 
         def gradients(dy: Tensor, *t: Tensor) -> list[Tensor]:
             found = torch.func.vjp(value, *t)[1](dy)
             return [gradient for gradient, is_wanted in zip(found, ctx.wanted) if is_wanted]
 
-        seconds: Sequence[Tensor] = torch.func.vjp(gradients, dy, *given)[1](list(above))
+        with torch.autocast("cpu", enabled=False):
+            seconds: Sequence[Tensor] = torch.func.vjp(gradients, dy, *given)[1](list(above))
         return (*seconds[:6], None, seconds[6] if bias is not None else None, *(None,) * 10)
 
     @staticmethod

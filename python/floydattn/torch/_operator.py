@@ -93,7 +93,7 @@ def _native_tensor(name: str, t: Tensor) -> _native.Tensor:
 
 
 def _workspace(size: int) -> tuple[int, object]:
-    memory = torch.empty(size, dtype=torch.uint8)
+    memory = torch.empty(size, dtype=torch.uint8, device="cpu")
     return memory.data_ptr(), memory
 
 
