@@ -195,9 +195,9 @@ static void test_callback(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_environments), cmocka_unit_test(test_scores),
-                                       cmocka_unit_test(test_denormal_options),
-                                       cmocka_unit_test(test_scale_rounding), cmocka_unit_test(test_errors),
-                                       cmocka_unit_test(test_callback)};
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_environments),     cmocka_unit_test(test_scores),
+        cmocka_unit_test(test_denormal_options), cmocka_unit_test(test_scale_rounding),
+        cmocka_unit_test(test_errors),           cmocka_unit_test(test_callback)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
