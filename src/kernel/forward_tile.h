@@ -45,6 +45,20 @@ static void scale_row(real *row, ptrdiff_t count, real factor)
 }
 
 /*
+ * What a row has summed shrinks by the factor; unless it is of masked pivots, while the row knew no others (max was
+ * the fill): that weighs nothing, and may be infinite by now. Whether so.
+ */
+static __attribute__((noinline)) int shrink_row(real *row, ptrdiff_t count, real factor, real max)
+{
+    const int void_so_far = factor == 0 && max <= -FLT_MAX / 2;
+    if (void_so_far)
+        memset(row, 0, (size_t)count * sizeof(real));
+    else
+        scale_row(row, count, factor);
+    return void_so_far;
+}
+
+/*
  * One tile of the online softmax for the rows of one m. exp(S - max) goes back to the tile and, rows close together
  * for the next product, to `slab`.
  */
@@ -71,15 +85,9 @@ static void forward_softmax_m(const floyd_forward_tile *t, ptrdiff_t m)
             const extra_row extra = {t->extras, n, m, t->k, k};
             extra_drop(&extra, extra_keep(&extra), s + n * l->slab_s, p + n * l->ldk);
         }
-        real *y = (real *)t->y + m * l->slab_m + n * l->ldd;
-        /* What a row has summed of masked pivots, while it knew no others, weighs nothing; it may be infinite by
-         * now. */
-        const int void_so_far = factor[n] == 0 && max[n] <= -FLT_MAX / 2;
-        if (void_so_far)
-            memset(y, 0, (size_t)l->ldd * sizeof(real));
-        else if (factor[n] != 1)
-            scale_row(y, l->ldd, factor[n]);
-        sum[n] = void_so_far ? weights : sum[n] * factor[n] + weights;
+        sum[n] = sum[n] * factor[n] + weights;
+        if (factor[n] != 1 && shrink_row((real *)t->y + m * l->slab_m + n * l->ldd, l->ldd, factor[n], max[n]))
+            sum[n] = weights;
         max[n] = now[n];
     }
 }

@@ -26,8 +26,10 @@ static int count_from(const char *name)
 static int processors(void)
 {
     cpu_set_t set[64]; /* 65536 of them: more than any kernel's set, which must fit */
-    const int count = sched_getaffinity(0, sizeof set, set) == 0 ? CPU_COUNT_S(sizeof set, set) : 0;
-    if (count > 0) return count;
+    for (size_t size = sizeof set[0]; size <= sizeof set; size *= 4) {
+        const int count = sched_getaffinity(0, size, set) == 0 ? CPU_COUNT_S(size, set) : 0;
+        if (count > 0) return count;
+    }
     const long online = sysconf(_SC_NPROCESSORS_ONLN);
     return online > 0 ? (int)online : 1;
 }
