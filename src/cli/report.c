@@ -34,7 +34,9 @@ void die(exit_status status, const char *format, ...)
     hold_interrupts(); /* one way out, one message, one status */
     progress_erase();
     if (message) make_plain(message);
-    fprintf(stderr, "floydattn: %s\n", message ? message : "no memory");
+    fputs("floydattn: ", stderr);
+    fputs(message ? message : "no memory", stderr);
+    fputc('\n', stderr);
     free(message);
     exit(status);
 }

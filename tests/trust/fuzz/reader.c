@@ -112,8 +112,11 @@ static void must_be_a_refusal(int status)
     static const char start[] = "floydattn: ";
     MUST(status == STATUS_INPUT);
     MUST(message_bytes > sizeof start && memcmp(message, start, sizeof start - 1) == 0);
-    for (size_t i = 0; i + 1 < message_bytes; i++) MUST(!iscntrl((unsigned char)message[i]));
-    MUST(message_bytes == sizeof message || message[message_bytes - 1] == '\n');
+    for (size_t i = 0; i + 1 < message_bytes; i++) {
+        const unsigned char c = (unsigned char)message[i], next = (unsigned char)message[i + 1];
+        MUST(!iscntrl(c) && !(c == 0xC2 && next >= 0x80 && next < 0xA0));
+    }
+    MUST(message_bytes < 10000 && message[message_bytes - 1] == '\n');
 }
 
 /* ---- a file that was taken ------------------------------------------------------------------------------- */
