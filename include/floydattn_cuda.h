@@ -8,21 +8,26 @@
  * - Every data pointer, and the workspace, is an address that kernels on the current device can use: the structures
  *   themselves are read on the host, before the call returns. This is not checked.
  * - A call checks its arguments and enqueues kernels on one stream of the current device, in order with what
- *   else is there. It waits for nothing and allocates nothing, so it can be captured into a graph. Tensors and
- *   workspace must stay until the stream has passed the call.
+ *   else is there. It waits for nothing and allocates nothing (the first call of a process may load the kernels,
+ *   as CUDA does). Tensors and workspace must stay until the stream has passed the call.
  * - A status tells what was refused, or that a launch failed. A fault while kernels run (an address that is none,
  *   say) surfaces, as always with CUDA, at a later call to CUDA's runtime: at the latest when the stream is next
  *   waited for.
  * - F64 tensors, D > 128, and what else floydattn.h has done to scores and weights (softmax_cap, bias, dbias,
- *   dropout, a mask_fill but -FLT_MAX) are not supported. Sums are fp32; values within a factor of 2*sum of the
- *   largest fp32 number may overflow on the way. Results are not the CPU library's bit for bit.
+ *   dropout, a mask_fill but -FLT_MAX) are not supported. Results are not the CPU library's bit for bit.
+ * - Sums are running ones of fp32 over their whole axis. Values within a factor of 2*K of the largest fp32 number
+ * may overflow on the way; and over an axis of many thousands whose terms are nearly all alike rounding grows with
+ * its length, to 1e-3 of the sum at 2^16 and 2e-2 at 2^20. Random terms do not show it.
+ * - Weights below 2^-126 are 0. In the backward the general kernels round scores anew, so that weights are those of
+ * the forward to within the rounding of a score: a few units of its last place.
  *
  * Which kernels run: those of the tensor cores where q, k1, v1, k2, v2 (and dy, in the backward) are all F16 or all
  * BF16, D is a multiple of 8 and at most 64, these tensors have data aligned to 16 bytes, stride 1 along D and
  * strides that are multiples of 8 along other axes longer than 1, and the device gives a block 227 KB of shared
  * memory (compute capability 9.0 and 10.x); general fp32 kernels otherwise. Both add in fp32, and neither rounds P
- * or dS to a shorter type; the last bits may differ between them. For the same sizes, types and strides the bits
- * are the same on every run, in every head of a batch, and whichever outputs are asked for.
+ * or dS to a type shorter than 22 bits; the last bits may differ between them. For the same sizes, types, strides
+ * and alignment to 16 bytes the bits are the same on one kind of device: on every run, in every head of a batch,
+ * and whichever outputs are asked for.
  *
  * The library needs a device of compute capability 8.0 or more. It can be loaded without any, and then refuses.
  */
