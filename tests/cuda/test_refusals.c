@@ -108,10 +108,32 @@ static void test_null(void **state)
     assert_int_equal(floyd_cuda_backward(NULL, NULL, NULL, 0), FLOYD_ERROR_NULL);
 }
 
+/* The backward's workspace: too small, missing, or where a tensor is. */
+static void test_workspace(void **state)
+{
+    static char data[16], memory[4096], of_dq[192];
+    const floyd_tensor pair = floyd_contiguous(data, FLOYD_F32, 1, 1, 2, 3, 8);
+    const floyd_tensor row = floyd_contiguous(data, FLOYD_F32, 1, 1, 2, 3, 1);
+    floyd_tensor k1 = floyd_contiguous(data, FLOYD_F32, 1, 1, 2, 4, 8),
+                 k2 = floyd_contiguous(data, FLOYD_F32, 1, 1, 4, 3, 8);
+    floyd_tensor dq = floyd_contiguous(of_dq, FLOYD_F32, 1, 1, 2, 3, 8);
+    floyd_backward_args args = FLOYD_BACKWARD_ARGS_INIT;
+    size_t bytes = 0;
+    (void)state;
+    args.q = args.y = args.dy = &pair, args.max = args.sum = &row, args.dq = &dq;
+    args.k1 = args.v1 = &k1, args.k2 = args.v2 = &k2;
+    assert_int_equal(floyd_cuda_backward_workspace(&args, NULL, &bytes), FLOYD_OK);
+    assert_true(bytes > 0 && bytes < sizeof memory);
+    assert_int_equal(floyd_cuda_backward(&args, NULL, memory, bytes - 1), FLOYD_ERROR_WORKSPACE);
+    assert_int_equal(floyd_cuda_backward(&args, NULL, NULL, bytes), FLOYD_ERROR_NULL);
+    assert_int_equal(floyd_cuda_backward(&args, NULL, of_dq, sizeof of_dq), FLOYD_ERROR_OVERLAP);
+    assert_non_null(strstr(floyd_cuda_last_message(), "dq"));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {cmocka_unit_test(test_unsupported), cmocka_unit_test(test_extras),
-                                       cmocka_unit_test(test_order), cmocka_unit_test(test_options),
-                                       cmocka_unit_test(test_null)};
+                                       cmocka_unit_test(test_order),       cmocka_unit_test(test_options),
+                                       cmocka_unit_test(test_null),        cmocka_unit_test(test_workspace)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -43,6 +43,21 @@ static void test_d(void **state)
         for (int dtype = 0; dtype < 4; dtype++) check_size(5, 18, 35, D[i], 4 * i + dtype);
 }
 
+/* Heads as wide as models have them, with a whole tile of n and one more row, and rows that are masked throughout.
+ */
+static void test_wide_heads(void **state)
+{
+    (void)state;
+    for (int i = 0; i < 8; i++) {
+        spec s = spec_of(1, 2, 17, 18, 35, 40 + 8 * (i / 2));
+        s.dtype = i % 2 ? FLOYD_BF16 : FLOYD_F16;
+        s.mask = i % 4 < 2 ? MASK_ROWS : MASK_RANDOM;
+        s.rule = (floyd_mask_rule)(i / 2 % 2);
+        s.threads = 1 + i % 2;
+        run_and_check(&s);
+    }
+}
+
 /* Two axes at an edge, each pair of neighbouring edges once for every dtype. */
 static void test_together(void **state)
 {
@@ -86,9 +101,8 @@ static void test_many_tiles_of_both(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_n),          cmocka_unit_test(test_m),
-        cmocka_unit_test(test_k),          cmocka_unit_test(test_d),
-        cmocka_unit_test(test_together),   cmocka_unit_test(test_all),
-        cmocka_unit_test(test_many_tiles), cmocka_unit_test(test_many_tiles_of_both)};
+        cmocka_unit_test(test_n),   cmocka_unit_test(test_m),          cmocka_unit_test(test_k),
+        cmocka_unit_test(test_d),   cmocka_unit_test(test_wide_heads), cmocka_unit_test(test_together),
+        cmocka_unit_test(test_all), cmocka_unit_test(test_many_tiles), cmocka_unit_test(test_many_tiles_of_both)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

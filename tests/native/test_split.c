@@ -187,6 +187,21 @@ static void test_add(void **state)
         }
 }
 
+/* Both, for heads as wide as models have them. */
+static void test_wide_heads(void **state)
+{
+    (void)state;
+    for (int i = 0; i < 2; i++) {
+        spec s = spec_of(1, 1, 17, 18, 40, 64);
+        s.dtype = i ? FLOYD_BF16 : FLOYD_F16;
+        s.wide = 1u << T_Y | (unsigned)GRADIENTS;
+        s.mask = MASK_ROWS;
+        check_carry(s, 23);
+        check_add(s, axis_of_n, s.N, 9);
+        check_add(s, axis_of_k, s.K, 23);
+    }
+}
+
 /* Parts of dbias lie beside each other, or are added up where it has size 1. */
 static void test_add_scores(void **state)
 {
@@ -244,6 +259,7 @@ int main(void)
                                        cmocka_unit_test(test_carry_far_apart),
                                        cmocka_unit_test(test_carry_reads_element_0),
                                        cmocka_unit_test(test_add),
+                                       cmocka_unit_test(test_wide_heads),
                                        cmocka_unit_test(test_add_to_values)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
