@@ -11,7 +11,7 @@
 #include <string.h>
 #include <unistd.h>
 
-enum { LONGEST_MESSAGE = 8000 }; /* room for two paths; a name in a file may have millions of bytes */
+enum { LONGEST_MESSAGE = 8000 }; /* bytes: a name in a file may have millions */
 
 /* Names in a file may hold anything: nothing of it may steer the terminal, by C1 controls in UTF-8 neither. */
 static void make_plain(char *message)

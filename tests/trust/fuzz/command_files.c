@@ -145,8 +145,8 @@ static bool sweep(const char *path, bool (*stays)(const char *), bool cut_short)
     for (const struct dirent *entry; (entry = readdir(directory));) {
         char whole[512];
         if (stays(entry->d_name)) continue;
-        MUST(entry->d_name[0] != '.' || cut_short ||
-             strlen(entry->d_name) < 8); /* ".NAME.XXXXXX" is the command's */
+        /* ".NAME.XXXXXX" is the command's; a name that add_word() makes and that begins so has 8 bytes at most */
+        MUST(entry->d_name[0] != '.' || cut_short || strlen(entry->d_name) <= 8);
         snprintf(whole, sizeof whole, "%s/%s", path, entry->d_name);
         MUST(nftw(whole, remove_one, 8, FTW_DEPTH | FTW_PHYS) == 0);
         clean = false;
