@@ -126,9 +126,9 @@ FLOYD_API floyd_tensor floyd_contiguous(void *data, floyd_dtype dtype, int64_t s
  * Progress: called on the calling thread after pieces of work, with done rising to total
  * (work units of the schedule). A return value other than 0 cancels the call, which then returns
  * FLOYD_ERROR_CANCELLED with unspecified outputs. It may fork: the child lacks the call's other threads, if it had
- * any, and there the call ends as if cancelled, unless all was done. (A function of the caller's that brings
- * threads, see below, may wait for them.) It must return: an exception or longjmp() out of it leaves the call's
- * threads at work.
+ * any, and there the call ends as if cancelled; in its last callback, perhaps well. (A function of the caller's
+ * that brings threads, see below, may wait for them.) It must return: an exception or longjmp() out of it leaves
+ * the call's threads at work.
  */
 typedef int (*floyd_progress_fn)(void *user, int64_t done, int64_t total);
 

@@ -30,7 +30,7 @@ struct Softmax {
         }
         const bool settled = !(max <= FLOYD_FULLY_MASKED);
         const float shift = max == -INFINITY ? 0 : max;
-        const bool is_void = before > -INFINITY && before <= FLOYD_FULLY_MASKED && max > FLOYD_FULLY_MASKED;
+        const bool is_void = before > -INFINITY && before <= FLOYD_FULLY_MASKED && max > before;
         const float factor = max == before || before == -INFINITY ? 1
                              : is_void                            ? -1
                                                                   : exp_difference(before, shift);

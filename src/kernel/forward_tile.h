@@ -46,11 +46,12 @@ static void scale_row(real *row, ptrdiff_t count, real factor)
 
 /*
  * What a row has summed shrinks by the factor; unless it is of masked pivots, while the row knew no others (max was
- * the fill): that weighs nothing, and may be infinite by now. Whether so.
+ * the fill): that weighs nothing, and may be infinite by now. Whether so. Only a fill far below all other scores,
+ * of which exp() is 0, is surely the mask's and no live score.
  */
-static __attribute__((noinline)) int shrink_row(real *row, ptrdiff_t count, real factor, real max)
+static __attribute__((noinline)) int shrink_row(real *row, ptrdiff_t count, real factor, real max, real fill)
 {
-    const int void_so_far = factor == 0 && max <= -FLT_MAX / 2;
+    const int void_so_far = factor == 0 && (max <= -FLT_MAX / 2 || (max == fill && fill <= -750));
     if (void_so_far)
         memset(row, 0, (size_t)count * sizeof(real));
     else
@@ -86,7 +87,8 @@ static void forward_softmax_m(const floyd_forward_tile *t, ptrdiff_t m)
             extra_drop(&extra, extra_keep(&extra), s + n * l->slab_s, p + n * l->ldk);
         }
         sum[n] = sum[n] * factor[n] + weights;
-        if (factor[n] != 1 && shrink_row((real *)t->y + m * l->slab_m + n * l->ldd, l->ldd, factor[n], max[n]))
+        if (factor[n] != 1 &&
+            shrink_row((real *)t->y + m * l->slab_m + n * l->ldd, l->ldd, factor[n], max[n], fill))
             sum[n] = weights;
         max[n] = now[n];
     }

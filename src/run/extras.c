@@ -63,10 +63,9 @@ static void fold_dbias(void *user, int64_t head, int slot)
 void floyd_run_begin_dbias(floyd_run *run)
 {
     const floyd_problem *p = run->problem;
-    if (p->continued)
-        floyd_run_settle_tensor(&p->tensor[FLOYD_ROLE_DBIAS]); /* tiles that are skipped visit no element of it */
-    else
-        floyd_run_fill_tensor(&p->tensor[FLOYD_ROLE_DBIAS], 0);
+    if (p->continued && p->has[FLOYD_ROLE_MASK])
+        floyd_run_settle_tensor(&p->tensor[FLOYD_ROLE_DBIAS]); /* tiles that a mask skips visit no element of it */
+    if (!p->continued) floyd_run_fill_tensor(&p->tensor[FLOYD_ROLE_DBIAS], 0);
     if (floyd_plan_dbias(p) == FLOYD_DBIAS_OUTPUT) return;
     run->schedule.head_done = fold_dbias;
     run->schedule.head_done_user = run;

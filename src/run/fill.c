@@ -51,30 +51,35 @@ void floyd_run_fill_tensor(const floyd_tensor *t, double value)
 }
 
 /* By their bits: the caller's environment may take denormal numbers for 0. */
-static void settle_row(const floyd_tensor *t, char *row, const void *user)
+static void settle_f32(const floyd_tensor *t, char *row, const void *user)
 {
+    const int64_t step = t->stride[4] * (int64_t)sizeof(uint32_t);
     (void)user;
     for (int64_t e = 0; e < t->size[4]; e++) {
-        uint64_t wide;
-        uint32_t narrow;
-        char *at = row + e * t->stride[4] * (int64_t)floyd_dtype_size(t->dtype);
-        if (t->dtype == FLOYD_F64) {
-            memcpy(&wide, at, sizeof wide);
-            if (wide << 1 == 0) wide = 0;
-            if (wide << 1 > (uint64_t)0x7FF << 53) wide = (uint64_t)0x7FF8 << 48;
-            memcpy(at, &wide, sizeof wide);
-        } else {
-            memcpy(&narrow, at, sizeof narrow);
-            if (narrow << 1 == 0) narrow = 0;
-            if (narrow << 1 > (uint32_t)0xFF << 24) narrow = 0x7FC00000;
-            memcpy(at, &narrow, sizeof narrow);
-        }
+        uint32_t bits;
+        memcpy(&bits, row + e * step, sizeof bits);
+        if (bits << 1 != 0 && bits << 1 <= (uint32_t)0xFF << 24) continue;
+        bits = bits << 1 == 0 ? 0 : 0x7FC00000;
+        memcpy(row + e * step, &bits, sizeof bits);
+    }
+}
+
+static void settle_f64(const floyd_tensor *t, char *row, const void *user)
+{
+    const int64_t step = t->stride[4] * (int64_t)sizeof(uint64_t);
+    (void)user;
+    for (int64_t e = 0; e < t->size[4]; e++) {
+        uint64_t bits;
+        memcpy(&bits, row + e * step, sizeof bits);
+        if (bits << 1 != 0 && bits << 1 <= (uint64_t)0x7FF << 53) continue;
+        bits = bits << 1 == 0 ? 0 : (uint64_t)0x7FF8 << 48;
+        memcpy(row + e * step, &bits, sizeof bits);
     }
 }
 
 void floyd_run_settle_tensor(const floyd_tensor *t)
 {
-    for_rows(t, settle_row, NULL);
+    for_rows(t, t->dtype == FLOYD_F64 ? settle_f64 : settle_f32, NULL);
 }
 
 void floyd_run_fill(const floyd_problem *p)

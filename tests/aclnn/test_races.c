@@ -92,7 +92,7 @@ int main(int argc, char **argv)
                       .cells = 2,
                       .works = argument(argc, argv, 3, 20, 1000000),
                       .rounds = argument(argc, argv, 4, ENDINGS, 1000000),
-                      .patience = 1800,
+                      .patience = 1200,
                       .seed = (uint64_t)argument(argc, argv, 5, 1, 1000000000)};
     static outcome expected[MOST_THREADS];
     footprint second = {0}, last = {0};

@@ -190,7 +190,7 @@ def test_nobody_hears_why(large, tmp_path, output):
     scene.mkdir()
     reader, writer = os.pipe()
     env = {"STAND_IN_CALLED": called}
-    process = start("forward", large, "-o", scene / output, stand_in="endless", env=env, stderr=writer)
+    process = start("forward", large, "-o", f"{scene}/{output}", stand_in="endless", env=env, stderr=writer)
     os.close(writer)
     os.close(reader)
     wait_for(called)

@@ -111,7 +111,7 @@ static void test_null(void **state)
 /* The backward's workspace: too small, missing, or where a tensor is. */
 static void test_workspace(void **state)
 {
-    static char data[16], memory[4096], of_dq[192];
+    static char data[512], memory[4096], of_dq[192];
     const floyd_tensor pair = floyd_contiguous(data, FLOYD_F32, 1, 1, 2, 3, 8);
     const floyd_tensor row = floyd_contiguous(data, FLOYD_F32, 1, 1, 2, 3, 1);
     floyd_tensor k1 = floyd_contiguous(data, FLOYD_F32, 1, 1, 2, 4, 8),

@@ -88,8 +88,11 @@ def test_bias_types():
 
 @pytest.mark.parametrize("name", ["softmax_cap", "dropout", "scale"])
 def test_numbers_that_want_a_gradient(name):
-    """They would get none."""
-    refused(TypeError, f"{name} requires a gradient", *operands(), **{name: torch.tensor(0.5, requires_grad=True)})
+    """They would get none; where nothing gets one they are numbers as any."""
+    learned = torch.tensor(0.5, requires_grad=True)
+    refused(TypeError, f"{name} requires a gradient", *operands(), **{name: learned})
+    with torch.no_grad():
+        floyd_attention(*operands(), **{name: learned})
 
 
 @pytest.mark.parametrize("name", ["softmax_cap", "dropout", "scale"])

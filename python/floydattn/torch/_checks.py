@@ -110,12 +110,12 @@ def check_rows(names: Sequence[str], rows: Sequence[Tensor], q: Tensor) -> None:
 
 
 def check_number(name: str, value: object) -> None:
+    if isinstance(value, Tensor) and value.requires_grad and torch.is_grad_enabled():
+        raise TypeError(f"{name} requires a gradient, which only tensors get; it needs to be a number")
     if torch.compiler.is_compiling():  # numbers may be symbols
         return
     if isinstance(value, complex) or not hasattr(value, "__float__") or getattr(value, "ndim", 0) > 0:
         raise TypeError(f"{name} is a {type(value).__name__}; it needs to be a number")
-    if isinstance(value, Tensor) and value.requires_grad:
-        raise TypeError(f"{name} requires a gradient, which only tensors get; it needs to be a number")
 
 
 def check_numbers(softmax_cap: float, dropout: float) -> None:
