@@ -15,11 +15,12 @@
  *   waited for.
  * - F64 tensors, D > 128, and what else floydattn.h has done to scores and weights (softmax_cap, bias, dbias,
  *   dropout, a mask_fill but -FLT_MAX) are not supported. Results are not the CPU library's bit for bit.
- * - Sums are running ones of fp32 over their whole axis. Values within a factor of 2*K of the largest fp32 number
- * may overflow on the way; and over an axis of many thousands whose terms are nearly all alike rounding grows with
- * its length, to 1e-3 of the sum at 2^16 and 2e-2 at 2^20. Random terms do not show it.
- * - Weights below 2^-126 are 0. In the backward the general kernels round scores anew, so that weights are those of
- * the forward to within the rounding of a score: a few units of its last place.
+ * - Sums are running ones of fp32 over their whole axis. Values within a factor of 2*K of the largest fp32
+ *   number may overflow on the way, also those under a mask that hides a row's first pivots; and over an axis of
+ *   many thousands whose terms are nearly all alike rounding grows with its length, to 1e-3 of the sum at 2^16 and
+ *   2e-2 at 2^20. Random terms do not show it.
+ * - Weights below 2^-126 are 0. In the backward the general kernels round scores anew, so that weights are those
+ *   of the forward to within the rounding of a score: a few units of its last place.
  *
  * Which kernels run: those of the tensor cores where q, k1, v1, k2, v2 (and dy, in the backward) are all F16 or all
  * BF16, D is a multiple of 8 and at most 64, these tensors have data aligned to 16 bytes, stride 1 along D and

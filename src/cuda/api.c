@@ -7,7 +7,6 @@
 #include "enqueue.h"
 #include "make.h"
 #include "problem/message.h"
-#include "run/fpenv.h"
 
 enum { LARGEST_D = 128, OLDEST_CAPABILITY = 80 };
 
@@ -93,30 +92,11 @@ static floyd_status run(const floyd_problem *problem, const floyd_cuda_options *
     return FLOYD_OK;
 }
 
-/* In the environment that computes: one that flushes denormal numbers would take an option that is one for none. */
-static floyd_status read_forward(const floyd_forward_args *args, floyd_problem *problem)
-{
-    floyd_fpenv found;
-    floyd_fpenv_enter(&found);
-    const floyd_status status = floyd_problem_forward(args, NULL, problem);
-    floyd_fpenv_leave(&found);
-    return status;
-}
-
-static floyd_status read_backward(const floyd_backward_args *args, floyd_problem *problem)
-{
-    floyd_fpenv found;
-    floyd_fpenv_enter(&found);
-    const floyd_status status = floyd_problem_backward(args, NULL, problem);
-    floyd_fpenv_leave(&found);
-    return status;
-}
-
 floyd_status floyd_cuda_forward_workspace(const floyd_forward_args *args, const floyd_cuda_options *options,
                                           size_t *bytes)
 {
     floyd_problem problem;
-    const floyd_status status = read_forward(args, &problem);
+    const floyd_status status = floyd_problem_forward(args, NULL, &problem);
     return status == FLOYD_OK ? query(&problem, options, bytes) : status;
 }
 
@@ -124,7 +104,7 @@ floyd_status floyd_cuda_forward(const floyd_forward_args *args, const floyd_cuda
                                 size_t bytes)
 {
     floyd_problem problem;
-    const floyd_status status = read_forward(args, &problem);
+    const floyd_status status = floyd_problem_forward(args, NULL, &problem);
     return status == FLOYD_OK ? run(&problem, options, workspace, bytes) : status;
 }
 
@@ -132,7 +112,7 @@ floyd_status floyd_cuda_backward_workspace(const floyd_backward_args *args, cons
                                            size_t *bytes)
 {
     floyd_problem problem;
-    const floyd_status status = read_backward(args, &problem);
+    const floyd_status status = floyd_problem_backward(args, NULL, &problem);
     return status == FLOYD_OK ? query(&problem, options, bytes) : status;
 }
 
@@ -140,6 +120,6 @@ floyd_status floyd_cuda_backward(const floyd_backward_args *args, const floyd_cu
                                  void *workspace, size_t bytes)
 {
     floyd_problem problem;
-    const floyd_status status = read_backward(args, &problem);
+    const floyd_status status = floyd_problem_backward(args, NULL, &problem);
     return status == FLOYD_OK ? run(&problem, options, workspace, bytes) : status;
 }

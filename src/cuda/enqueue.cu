@@ -71,7 +71,7 @@ const char *floyd_cuda_enqueue_backward(const floyd_job *job, void *to)
     const auto stream = static_cast<cudaStream_t>(to);
     const bool mma = takes_mma(*job);
     const floyd_job mirrored = floyd_job_mirrored(job);
-    cudaError_t error = job->rows != nullptr ? floyd_cuda_rows(job, stream) : cudaSuccess;
+    cudaError_t error = any(job->N, job->M, *job) && job->D > 0 ? floyd_cuda_rows(job, stream) : cudaSuccess;
     if (error == cudaSuccess) error = enqueue_dq(*job, mma, stream);
     if (error == cudaSuccess) error = enqueue_edges(*job, mma, stream);
     if (error == cudaSuccess) error = enqueue_edges(mirrored, mma, stream);

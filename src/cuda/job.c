@@ -11,10 +11,8 @@ _Static_assert(sizeof(floyd_row) == ROW_ALIGN, "a row is read as one vector");
 bool floyd_cuda_workspace(const floyd_problem *problem, size_t *bytes)
 {
     const int64_t size[] = {problem->B, problem->H, problem->N, problem->M};
-    bool wanted = false;
     *bytes = 0;
-    for (floyd_role role = FLOYD_ROLE_DQ; role <= FLOYD_ROLE_DV2; role++) wanted = wanted || problem->has[role];
-    if (!problem->backward || !wanted || problem->D == 0) return true;
+    if (!problem->backward) return true;
     for (int axis = 0; axis < 4; axis++)
         if (size[axis] == 0) return true;
     size_t total = sizeof(floyd_row);

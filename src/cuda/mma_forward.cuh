@@ -34,10 +34,7 @@ struct Softmax {
         return exp2_approx((score - reference) * LOG2E);
     }
 
-    /*
-     * Scores become weights; factor is what everything summed so far must be multiplied with, or less than 0: that
-     * is nothing, or of masked pivots while the row knew no others. It is then void, and may be infinite.
-     */
+    /* Scores become weights; factor is what everything summed so far must be multiplied with. */
     __device__ __forceinline__ void step(Piece &s, float (&factor)[2])
     {
         constexpr float SLACK = 0.6931472f;
@@ -49,10 +46,9 @@ struct Softmax {
             top[i] = max_nan(top[i], most);
             factor[i] = 1;
             if (!(top[i] <= reference[i] + SLACK)) {
-                const bool is_void = reference[i] <= FLOYD_FULLY_MASKED && top[i] == top[i];
-                factor[i] = is_void ? -1 : weight(reference[i], top[i]);
+                factor[i] = reference[i] == -INFINITY && top[i] == top[i] ? 0 : weight(reference[i], top[i]);
                 reference[i] = top[i];
-                sum[i] = is_void ? 0 : sum[i] * factor[i];
+                sum[i] *= factor[i];
             }
             const float from = shift(reference[i]);
             float total = 0;
@@ -84,7 +80,7 @@ __device__ __forceinline__ void scale_rows(float (&sum)[COLUMNS][4], const float
 #pragma unroll
     for (int j = 0; j < COLUMNS; j++)
 #pragma unroll
-        for (int i = 0; i < 4; i++) sum[j][i] = factor[i >> 1] < 0 ? 0 : sum[j][i] * factor[i >> 1];
+        for (int i = 0; i < 4; i++) sum[j][i] *= factor[i >> 1];
 }
 
 /* Scores of rows m0 + g and m0 + g + 8 of one n: scaled, masked, and out of reach past the last pivot. */

@@ -14,10 +14,7 @@ namespace simt
 struct Softmax {
     float max, sum;
 
-    /*
-     * Scores become weights, by which the row's sum grows. Returns the factor for all that was summed before, or
-     * less than 0: that is void, being of masked pivots while the row knew no others, and may be infinite.
-     */
+    /* Scores become weights, by which the row's sum grows. Returns the factor for all that was summed before. */
     template <int Count>
     __device__ __forceinline__ float step(float (&s)[Count], float scale, uint32_t masked, int64_t left)
     {
@@ -30,10 +27,7 @@ struct Softmax {
         }
         const bool settled = !(max <= FLOYD_FULLY_MASKED);
         const float shift = max == -INFINITY ? 0 : max;
-        const bool is_void = before > -INFINITY && before <= FLOYD_FULLY_MASKED && max > before;
-        const float factor = max == before || before == -INFINITY ? 1
-                             : is_void                            ? -1
-                                                                  : exp_difference(before, shift);
+        const float factor = max == before || before == -INFINITY ? 1 : exp_difference(before, shift);
         float total = 0;
 #pragma unroll
         for (int i = 0; i < Count; i++) {
@@ -41,7 +35,7 @@ struct Softmax {
             s[i] = out ? 0 : exp_difference(s[i], shift);
             total += s[i];
         }
-        sum = is_void ? total : sum * factor + total;
+        sum = sum * factor + total;
         return factor;
     }
 };
@@ -81,7 +75,6 @@ template <class S> struct Forward : Pairs<S> {
                 const float factor = part(factors, j);
                 if (factor == 1) continue;
                 sum[i][j].x *= factor, sum[i][j].y *= factor, sum[i][j].z *= factor, sum[i][j].w *= factor;
-                if (factor < 0) sum[i][j] = make_float4(0, 0, 0, 0);
             }
         }
     }
