@@ -58,6 +58,22 @@ static void test_workspace(void **state)
     }
 }
 
+/* An absent mask has no address to lack and no bytes to share. */
+static void test_without_mask(void **state)
+{
+    (void)state;
+    spec s = smallest();
+    s.mask = MASK_NONE;
+    for (int i = 0; i < 2; i++) {
+        call c;
+        call_open(&c, OPERATORS[i], &s);
+        assert_true(c.operands[c.op->mask].absent);
+        call_run(&c);
+        call_check(&c);
+        call_close(&c);
+    }
+}
+
 static void test_larger_workspace(void **state)
 {
     (void)state;
@@ -430,6 +446,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_workspace),
+        cmocka_unit_test(test_without_mask),
         cmocka_unit_test(test_larger_workspace),
         cmocka_unit_test(test_executors),
         cmocka_unit_test(test_destroyed_executor),
